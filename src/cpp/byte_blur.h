@@ -45,10 +45,14 @@ class ByteBlur {
         store_words(splats_ + t * kWordLanes, splat_word(axis_.bytes.weights[static_cast<std::size_t>(t)]));
     fold_ = arena.take<Index>(2 * border_);
     if (fold_ != nullptr)
-      for (Index i = 0; i < border_; ++i) {
-        const Index channels = plane_.channels, pixel = i / channels, c = i % channels;
-        fold_[i] = fastblur::border_index(pixel - radius_, plane_.width, axis_.border) * channels + c;
-        fold_[border_ + i] = fastblur::border_index(plane_.width + pixel, plane_.width, axis_.border) * channels + c;
+      for (Index i = 0; i < radius_; ++i) {
+        const Index channels = plane_.channels;
+        const Index before = fastblur::border_index(i - radius_, plane_.width, axis_.border) * channels;
+        const Index after = fastblur::border_index(plane_.width + i, plane_.width, axis_.border) * channels;
+        for (Index c = 0; c < channels; ++c) {
+          fold_[i * channels + c] = before + c;
+          fold_[border_ + i * channels + c] = after + c;
+        }
       }
     if (!finish_.direct()) values_ = arena.take<float>(padded(stride_));
   }
