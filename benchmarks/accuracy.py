@@ -15,7 +15,7 @@ Pixels = npt.NDArray[Any]
 
 
 class Error(TypedDict):
-    """Largest and mean distance from the unrounded reference over `boxes` boxes, in levels: 1/255 of the dtype's range."""
+    """Largest and mean distance from the unrounded reference over `boxes` boxes, in levels of 1/255 of full range."""
 
     largest: float
     mean: float

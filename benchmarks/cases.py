@@ -186,7 +186,7 @@ CASES = {
 }
 
 
-def grid(source: Source, count: int, width: int, height: int, strength: float) -> Work:
+def grid(source: Source, operation: Operation, count: int, width: int, height: int, strength: float) -> Work:
     """`count` equal boxes of width x height, side by side, in one image just large enough to hold them."""
     rng = np.random.default_rng((source.seed, 7))
     columns = max(1, min(count, 1000 // width))
@@ -195,4 +195,4 @@ def grid(source: Source, count: int, width: int, height: int, strength: float) -
     i = np.arange(count)
     x, y = i % columns * width, i // columns * height
     boxes = np.stack([np.zeros_like(i), x, y, x + width, y + height], axis=1).astype(np.int64)
-    return Work("blur", "NHWC", images, boxes, np.full(count, strength))
+    return Work(operation, "NHWC", images, boxes, np.full(count, strength))

@@ -87,7 +87,9 @@ SIDES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 def over_sigma(source: Source, effort: Effort) -> dict[str, Comparison]:
     """One box of 1000x1000, uint8, one thread, for each sigma."""
     sigmas = (0.5, 2.0, 4.0, 16.0, 200.0) if source.quick else SIGMAS
-    return {f"{sigma:g}": compare(grid(source, 1, 1000, 1000, sigma), 1, effort, source.seed) for sigma in sigmas}
+    return {
+        f"{sigma:g}": compare(grid(source, "blur", 1, 1000, 1000, sigma), 1, effort, source.seed) for sigma in sigmas
+    }
 
 
 def over_side(source: Source, effort: Effort) -> dict[str, Comparison]:
@@ -95,6 +97,6 @@ def over_side(source: Source, effort: Effort) -> dict[str, Comparison]:
     result = {}
     for side in (16, 128, 1024) if source.quick else SIDES:
         count = max(1, min(1000 // side, 100) ** 2)
-        work = grid(source, count, side, side, 0.1 * float(np.hypot(side, side)))
+        work = grid(source, "blur", count, side, side, 0.1 * float(np.hypot(side, side)))
         result[str(side)] = compare(work, 1, effort, source.seed)
     return result

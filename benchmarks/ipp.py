@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.cases import Work
-from benchmarks.native import Unavailable, images_of, library
+from benchmarks.native import UnavailableError, images_of, library
 
 # IPP's names of its code for one instruction set, strongest first, with the bits of ippGetCpuFeatures that it needs:
 # AVX-512 F, CD, BW, DQ and VL; AVX2; SSE4.2.
@@ -36,10 +36,10 @@ def load() -> Ipp:
     try:
         files = importlib.metadata.distribution("ipp").files or []
     except importlib.metadata.PackageNotFoundError:
-        raise Unavailable("the package ipp is not installed (Linux x86-64: pip install ipp)") from None
+        raise UnavailableError("the package ipp is not installed (Linux x86-64: pip install ipp)") from None
     paths = {file.name.split(".")[0]: Path(str(file.locate())) for file in files if ".so" in file.name}
     if "libippcore" not in paths:
-        raise Unavailable("the package ipp holds no libippcore.so")
+        raise UnavailableError("the package ipp holds no libippcore.so")
     try:
         core = ctypes.CDLL(str(paths["libippcore"]), mode=ctypes.RTLD_GLOBAL)
         core.ippInit()
@@ -49,8 +49,8 @@ def load() -> Ipp:
             if mask.value & needed == needed and f"libippcv{variant}" in paths:
                 return Ipp(ctypes.CDLL(str(paths[f"libippcv{variant}"])), variant)
     except OSError as error:
-        raise Unavailable(f"Intel IPP cannot be loaded: {error}") from None
-    raise Unavailable(f"the package ipp has no code for this CPU (features {mask.value:#x})")
+        raise UnavailableError(f"Intel IPP cannot be loaded: {error}") from None
+    raise UnavailableError(f"the package ipp has no code for this CPU (features {mask.value:#x})")
 
 
 def gaussian(work: Work) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -60,10 +61,8 @@ def versions() -> dict[str, str]:
             result[name] = str(importlib.import_module(name).__version__)
         except ImportError:
             continue
-    try:
+    with contextlib.suppress(native.UnavailableError):
         result["ipp"] = f"{importlib.metadata.version('ipp')} ({ipp.load().variant})"
-    except (importlib.metadata.PackageNotFoundError, native.Unavailable):
-        pass
     return result
 
 

@@ -14,7 +14,7 @@ from benchmarks.cases import Work
 FLAGS = ("-O3", "-shared", "-fPIC")
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """A peer, or what it needs, is not on this machine; the message says what is missing."""
 
 
@@ -49,14 +49,14 @@ def library() -> ctypes.CDLL:
     """native.c, compiled."""
     cc = compiler()
     if cc is None:
-        raise Unavailable("no C compiler (cc, gcc or clang) to build benchmarks/native.c with")
+        raise UnavailableError("no C compiler (cc, gcc or clang) to build benchmarks/native.c with")
     # On Linux and macOS a loaded library outlives its file, so the folder can go at once.
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "native.so"
         source = Path(__file__).with_name("native.c")
         done = subprocess.run([cc, *FLAGS, "-o", str(target), str(source)], capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Unavailable(f"{cc} cannot build benchmarks/native.c: {done.stderr.strip()}")
+            raise UnavailableError(f"{cc} cannot build benchmarks/native.c: {done.stderr.strip()}")
         return ctypes.CDLL(str(target))
 
 

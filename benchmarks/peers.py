@@ -343,6 +343,6 @@ def load(operation: Operation, dtype: npt.DTypeLike) -> tuple[dict[Peer, Run], d
             loaded[peer] = peer.make()
         except ImportError as error:
             skipped[peer.name] = f"not installed ({error})"
-        except native.Unavailable as error:
+        except native.UnavailableError as error:
             skipped[peer.name] = str(error)
     return loaded, skipped

@@ -54,8 +54,8 @@ def shapes(source: Source, effort: Effort) -> dict[str, Variant]:
         "one of 20x2000": (1, 20, 2000),
         "one of 2000x20": (1, 2000, 20),
     }
-    others = {name: (grid(source, *kind, 4.0), run) for name, kind in kinds.items()}
-    return _variants(grid(source, 1, 1000, 1000, 4.0), others, effort, source.seed)
+    others = {name: (grid(source, "blur", *kind, 4.0), run) for name, kind in kinds.items()}
+    return _variants(grid(source, "blur", 1, 1000, 1000, 4.0), others, effort, source.seed)
 
 
 def dtypes(source: Source, effort: Effort) -> dict[str, Variant]:
