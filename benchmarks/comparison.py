@@ -81,7 +81,7 @@ def case(name: str, source: Source, threads: list[int], effort: Effort) -> dict[
 
 
 SIGMAS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 16.0, 25.0, 50.0, 100.0, 200.0)
-SIDES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+SIDES = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 def over_sigma(source: Source, effort: Effort) -> dict[str, Comparison]:

@@ -62,7 +62,7 @@ class Worker:
 
 def levels() -> list[str]:
     """The levels that this build has and this machine can run, the best first."""
-    return list(fastblur.build_info()["isa_available"])
+    return list(reversed(fastblur.build_info()["isa_supported"]))
 
 
 def compare(name: str, source: Source, folder: Path, effort: Effort) -> dict[str, Level]:

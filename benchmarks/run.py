@@ -14,6 +14,7 @@ from benchmarks.cases import CASES, Source
 from benchmarks.timing import Effort
 
 FULL = Effort(rounds=41, least=3, seconds=2.5)
+SWEEP = Effort(rounds=15, least=2, seconds=0.7)  # of each point of a curve
 QUICK = Effort(rounds=5, least=1, seconds=0.2)
 ISA_CASES = ("W1", "W2", "W3", "W4", "W4f")
 
@@ -27,9 +28,10 @@ def sections(source: Source, folder: Path, threads: list[int], effort: Effort) -
         return lambda: comparison.case(name, source, threads, effort)
 
     several = [n for n in threads if n > 1]
+    sweep = QUICK if source.quick else SWEEP
     result = {name: case(name) for name in CASES}
-    result["sigma"] = lambda: comparison.over_sigma(source, effort)
-    result["side"] = lambda: comparison.over_side(source, effort)
+    result["sigma"] = lambda: comparison.over_sigma(source, sweep)
+    result["side"] = lambda: comparison.over_side(source, sweep)
     result["shapes"] = lambda: promises.shapes(source, effort)
     result["layouts"] = lambda: promises.layouts(source, effort)
     result["dtypes"] = lambda: promises.dtypes(source, effort)
