@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ def write(file: Path, results: Results) -> None:
     """All of `results`, or the old file if this is interrupted."""
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_suffix(".tmp")
-    new.write_text(json.dumps(_rounded(results), indent=1) + "\n")
+    text = json.dumps(_rounded(results), indent=1)
+    # An object that holds no other, such as a median with its quartiles, on one line.
+    new.write_text(re.sub(r"\{[^{}]*\}", lambda found: " ".join(found[0].split()), text) + "\n")
     new.replace(file)
 
 
