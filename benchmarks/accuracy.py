@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.cases import Work
 from fastblur import reference
+
+if TYPE_CHECKING:
+    from benchmarks.cases import Work
 
 Pixels = npt.NDArray[Any]
 

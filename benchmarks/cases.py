@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.array_utils import byte_bounds
 
 from benchmarks import photos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Operation = Literal["blur", "mosaic"]
 Layout = Literal["NHWC", "NCHW"]
@@ -111,12 +113,14 @@ def _sides(source: Source, rng: np.random.Generator, low: int, high: int) -> tup
 
 
 def _scattered(
-    source: Source, rng: np.random.Generator, counts: list[int], height: int, width: int, low: int, high: int
+    source: Source, rng: np.random.Generator, images: photos.Pixels, counts: list[int], sides: tuple[int, int]
 ) -> npt.NDArray[np.int64]:
+    """`counts[i]` boxes anywhere in image i, their sides drawn from the range `sides`."""
+    height, width = images.shape[1:3]
     rows = []
     for image, count in enumerate(counts):
         for _ in range(count):
-            w, h = _sides(source, rng, low, high)
+            w, h = _sides(source, rng, *sides)
             x, y = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
             rows.append((image, x, y, x + w, y + h))
     return np.array(rows, dtype=np.int64)
@@ -126,7 +130,7 @@ def _imagenet(source: Source) -> Work:
     rng = np.random.default_rng((source.seed, 1))
     images = _batch(source, rng, source.count(64), 375, 500)
     counts = [1 + int(n) for n in rng.poisson(1.3, len(images))]
-    boxes = _scattered(source, rng, counts, 375, 500, 20, 200)
+    boxes = _scattered(source, rng, images, counts, (20, 200))
     diagonal = np.hypot(boxes[:, 3] - boxes[:, 1], boxes[:, 4] - boxes[:, 2])
     return Work("blur", "NHWC", images, boxes, 0.1 * diagonal)
 
@@ -134,7 +138,7 @@ def _imagenet(source: Source) -> Work:
 def _crowd(source: Source) -> Work:
     rng = np.random.default_rng((source.seed, 2))
     images = _batch(source, rng, source.count(16), 1080, 1920)
-    boxes = _scattered(source, rng, [100] * len(images), 1080, 1920, 16, 64)
+    boxes = _scattered(source, rng, images, [100] * len(images), (16, 64))
     return Work("blur", "NHWC", images, boxes, np.full(len(boxes), 4.0))
 
 
@@ -186,13 +190,13 @@ CASES = {
 }
 
 
-def grid(source: Source, operation: Operation, count: int, width: int, height: int, strength: float) -> Work:
-    """`count` equal boxes of width x height, side by side, in one image just large enough to hold them."""
+def grid(source: Source, operation: Operation, boxes: tuple[int, int, int], strength: float) -> Work:
+    """`boxes` is (count, width, height): equal boxes, side by side, in one image just large enough to hold them."""
+    count, width, height = boxes
     rng = np.random.default_rng((source.seed, 7))
     columns = max(1, min(count, 1000 // width))
-    rows = -(-count // columns)
-    images = _batch(source, rng, 1, rows * height, columns * width)
+    images = _batch(source, rng, 1, -(-count // columns) * height, columns * width)
     i = np.arange(count)
     x, y = i % columns * width, i // columns * height
-    boxes = np.stack([np.zeros_like(i), x, y, x + width, y + height], axis=1).astype(np.int64)
-    return Work(operation, "NHWC", images, boxes, np.full(count, strength))
+    rows = np.stack([np.zeros_like(i), x, y, x + width, y + height], axis=1).astype(np.int64)
+    return Work(operation, "NHWC", images, rows, np.full(count, strength))

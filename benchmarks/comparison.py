@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from benchmarks.accuracy import Error
 from benchmarks.cases import CASES, Source, Work, grid
 from benchmarks.peers import Peer, Run, load, threaded
 from benchmarks.timing import Effort, Spread, interleave
 from benchmarks.trial import Trial, fastblur_run
+
+if TYPE_CHECKING:
+    from benchmarks.accuracy import Error
 
 
 class Row(TypedDict):
@@ -88,7 +90,7 @@ def over_sigma(source: Source, effort: Effort) -> dict[str, Comparison]:
     """One box of 1000x1000, uint8, one thread, for each sigma."""
     sigmas = (0.5, 2.0, 4.0, 16.0, 200.0) if source.quick else SIGMAS
     return {
-        f"{sigma:g}": compare(grid(source, "blur", 1, 1000, 1000, sigma), 1, effort, source.seed) for sigma in sigmas
+        f"{sigma:g}": compare(grid(source, "blur", (1, 1000, 1000), sigma), 1, effort, source.seed) for sigma in sigmas
     }
 
 
@@ -97,6 +99,6 @@ def over_side(source: Source, effort: Effort) -> dict[str, Comparison]:
     result = {}
     for side in (16, 128, 1024) if source.quick else SIDES:
         count = max(1, min(1000 // side, 100) ** 2)
-        work = grid(source, "blur", count, side, side, 0.1 * float(np.hypot(side, side)))
+        work = grid(source, "blur", (count, side, side), 0.1 * float(np.hypot(side, side)))
         result[str(side)] = compare(work, 1, effort, source.seed)
     return result

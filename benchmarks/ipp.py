@@ -6,12 +6,14 @@ import ctypes
 import importlib.metadata
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmarks.cases import Work
 from benchmarks.native import UnavailableError, images_of, library
+
+if TYPE_CHECKING:
+    from benchmarks.cases import Work
 
 # IPP's names of its code for one instruction set, strongest first, with the bits of ippGetCpuFeatures that it needs:
 # AVX-512 F, CD, BW, DQ and VL; AVX2; SSE4.2.

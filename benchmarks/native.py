@@ -8,8 +8,10 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.cases import Work
+if TYPE_CHECKING:
+    from benchmarks.cases import Work
 
 FLAGS = ("-O3", "-shared", "-fPIC")
 

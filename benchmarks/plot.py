@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from PIL import Image
 
 from benchmarks import store
 from benchmarks.targets import copy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 IMAGES = store.ROOT / "docs" / "images"
 
@@ -142,7 +145,7 @@ def comparison(results: store.Results) -> None:
         grid = figure.subplots(rows, 2, squeeze=False).ravel()
         for axes, name in zip(grid, cases, strict=False):
             axes.set_xscale("log")
-            axes.set_xlim(min(times) / 1.5, max(times) * 30)
+            axes.set_xlim(min(times) / 1.5, max(times) * 80)
             log_axis(
                 axes.xaxis, [v for v in (0.1, 1, 10, 100, 1000, 10_000) if min(times) / 1.5 <= v <= max(times) * 2]
             )
@@ -172,6 +175,11 @@ def comparison(results: store.Results) -> None:
         )
 
 
+def scaled(ns: float, value: str) -> float:
+    """Nanoseconds per 8-bit RGB pixel as they are, or as GB/s: three bytes in and three out."""
+    return ns if value == "ns" else 6 / ns
+
+
 def curves(axes: Axes, section: dict[str, Any], names: dict[str, str], value: str) -> tuple[list[float], list[float]]:
     """Lines over the section's key, labelled at their ends; `value`: 'ns' per pixel or 'GB/s'. Returns x and all y."""
     x = [float(key) for key in section]
@@ -181,15 +189,11 @@ def curves(axes: Axes, section: dict[str, Any], names: dict[str, str], value: st
         if name != "fastblur" and any(name not in c["peers"] for c in section.values()):
             continue
         spreads = [c["fastblur"] if name == "fastblur" else c["peers"][name]["ns_per_pixel"] for c in section.values()]
-        # In and out, three bytes each.
-        scale = (lambda ns: ns) if value == "ns" else (lambda ns: 6 / ns)
-        y = [scale(s["median"]) for s in spreads]
+        y, q1, q3 = ([scaled(s[key], value) for s in spreads] for key in ("median", "q1", "q3"))
         every += y
         wide = name == "fastblur"
         axes.plot(x, y, color=colour, linewidth=2.6 if wide else 1.6, marker="o", markersize=4 if wide else 2.5)
-        axes.fill_between(
-            x, [scale(s["q1"]) for s in spreads], [scale(s["q3"]) for s in spreads], color=colour, alpha=0.2
-        )
+        axes.fill_between(x, q1, q3, color=colour, alpha=0.2)
         ends.append((y[-1], LABELS.get(name, name), colour, wide))
     axes.set_xscale("log")
     axes.set_yscale("log")

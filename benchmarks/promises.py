@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 import fastblur
 from benchmarks.cases import CASES, Source, Work, grid
-from benchmarks.peers import Run
 from benchmarks.timing import Effort, Pairs, Spread, contender, interleave, spread
 from benchmarks.trial import Trial, fastblur_run
+
+if TYPE_CHECKING:
+    from benchmarks.peers import Run
 
 
 class Variant(TypedDict):
@@ -54,8 +56,8 @@ def shapes(source: Source, effort: Effort) -> dict[str, Variant]:
         "one of 20x2000": (1, 20, 2000),
         "one of 2000x20": (1, 2000, 20),
     }
-    others = {name: (grid(source, "blur", *kind, 4.0), run) for name, kind in kinds.items()}
-    return _variants(grid(source, "blur", 1, 1000, 1000, 4.0), others, effort, source.seed)
+    others = {name: (grid(source, "blur", kind, 4.0), run) for name, kind in kinds.items()}
+    return _variants(grid(source, "blur", (1, 1000, 1000), 4.0), others, effort, source.seed)
 
 
 def dtypes(source: Source, effort: Effort) -> dict[str, Variant]:

@@ -84,12 +84,18 @@ def main() -> None:
     threads = thread_counts(options.threads)
     effort = QUICK if options.quick else FULL
     file = options.output or store.path(options.quick)
-    results = store.begin(file)
     available = sections(source, options.photos, threads, effort)
+    results = store.begin(file, keep=bool(options.cases))
+    wrong = []
     for name in chosen(options.cases, list(available)):
         started, load_before = time.perf_counter(), machine.load()
         print(f"{name:10}", end="", flush=True)
-        result = available[name]()
+        try:
+            result = available[name]()
+        except AssertionError as error:
+            wrong.append(name)
+            print(f"  WRONG, not stored: {error}", flush=True)
+            continue
         seconds = time.perf_counter() - started
         results["sections"][name] = {
             "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -103,6 +109,8 @@ def main() -> None:
         store.write(file, results)
         print(f"{seconds:6.1f} s  {summary(result)}", flush=True)
     print(f"written: {file}")
+    if wrong:
+        raise SystemExit(f"wrong answers in {', '.join(wrong)}")
 
 
 def summary(result: Any) -> str:

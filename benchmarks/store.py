@@ -30,10 +30,10 @@ def read(file: Path) -> Results:
     return loaded
 
 
-def begin(file: Path) -> Results:
-    """The results so far, to be added to: what was measured on the same machine with the same builds. Else new ones."""
+def begin(file: Path, keep: bool) -> Results:
+    """What new sections are added to: with `keep` those in `file`, if the machine and the builds are the same."""
     description = machine.describe()
-    if file.exists():
+    if keep and file.exists():
         results = read(file)
         if results["machine"] == json.loads(json.dumps(description)):
             return results

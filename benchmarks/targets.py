@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks import store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # For each case: times as fast as cv2.GaussianBlur (for a mosaic: as cv2.resize AREA + NEAREST), as the best other true
 # Gaussian, as one pass of cv2.blur, and at most how many times as long as the plain copy of the boxes.

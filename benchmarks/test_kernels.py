@@ -7,13 +7,19 @@ The time is that of one call in place on one thread; `extra_info` holds the nano
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks import photos
 from benchmarks.cases import Operation, Source, Work, grid
 from benchmarks.trial import Trial, fastblur_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_benchmark.fixture import BenchmarkFixture
 
 # Count, width and height of the boxes; no size is a multiple of a vector or square, except where that is the point.
 SHAPES = {
@@ -37,7 +43,8 @@ def source() -> Source:
 def measure(benchmark: BenchmarkFixture, work: Work) -> None:
     trial, run = Trial(work, 0.2, seed=2026), fastblur_run(1)
     trial.judge.hold(trial.once(run))
-    benchmark.pedantic(run, args=(trial.work,), setup=lambda: trial.prepare(0), rounds=15)
+    timed: Callable[..., None] = benchmark.pedantic
+    timed(run, args=(trial.work,), setup=lambda: trial.prepare(0), rounds=15)
     if benchmark.stats is not None:  # None under --benchmark-disable
         benchmark.extra_info["ns per pixel"] = benchmark.stats.stats.median * 1e9 / work.pixels
 
@@ -45,20 +52,20 @@ def measure(benchmark: BenchmarkFixture, work: Work) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_gaussian_blur(benchmark: BenchmarkFixture, source: Source, shape: str, sigma: float) -> None:
-    measure(benchmark, grid(source, "blur", *SHAPES[shape], sigma))
+    measure(benchmark, grid(source, "blur", SHAPES[shape], sigma))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("block", [2.0, 7.0, 64.0])
 def test_pixelate(benchmark: BenchmarkFixture, source: Source, shape: str, block: float) -> None:
-    measure(benchmark, grid(source, "mosaic", *SHAPES[shape], block))
+    measure(benchmark, grid(source, "mosaic", SHAPES[shape], block))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
 @pytest.mark.parametrize(("operation", "strength"), [("blur", 2.0), ("blur", 20.0), ("mosaic", 16.0)])
 def test_dtype_and_layout(
-    benchmark: BenchmarkFixture, source: Source, dtype: str, layout: str, operation: Operation, strength: float
+    benchmark: BenchmarkFixture, source: Source, *, dtype: str, layout: str, operation: Operation, strength: float
 ) -> None:
-    work = grid(source, operation, *SHAPES["100 of 101x97"], strength).as_dtype(np.dtype(dtype))
+    work = grid(source, operation, SHAPES["100 of 101x97"], strength).as_dtype(np.dtype(dtype))
     measure(benchmark, work.as_nchw() if layout == "NCHW" else work)

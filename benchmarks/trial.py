@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import fastblur
 from benchmarks.accuracy import Judge
-from benchmarks.cases import Work
-from benchmarks.peers import Run
 from benchmarks.timing import Contender, Spread, contender, spread
+
+if TYPE_CHECKING:
+    from benchmarks.cases import Work
+    from benchmarks.peers import Run
 
 
 def fastblur_run(threads: int) -> Run:
