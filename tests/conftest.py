@@ -40,6 +40,8 @@ def faces() -> dict[str, npt.NDArray[np.float64]]:
     """The faces of every photo, rows [x1, y1, x2, y2], by file name."""
     entries = json.loads((PHOTOS.parent / "faces.json").read_text())
     return {
-        entry["url"]: np.array([[box[key] for key in ("x0", "y0", "x1", "y1")] for box in entry["bboxes"]]).reshape(-1, 4)
+        entry["url"]: np.array([[box[key] for key in ("x0", "y0", "x1", "y1")] for box in entry["bboxes"]]).reshape(
+            -1, 4
+        )
         for entry in entries
     }

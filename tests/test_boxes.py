@@ -148,7 +148,9 @@ def test_none_with_a_relative_strength_uses_the_longer_side(image: Image) -> Non
     assert bits(relative) == bits(fastblur.gaussian_blur(image, None, 4.0))
 
 
-@pytest.mark.parametrize("nothing", [[], (), np.empty((0, 4)), np.empty((0, 5)), np.empty(0), [[]] * 3, np.empty((3, 0, 4))])
+@pytest.mark.parametrize(
+    "nothing", [[], (), np.empty((0, 4)), np.empty((0, 5)), np.empty(0), [[]] * 3, np.empty((3, 0, 4))]
+)
 def test_no_rows_is_nothing_to_do(batch: Image, nothing: Any) -> None:
     result = fastblur.gaussian_blur(batch, nothing, 3)
     assert bits(result) == bits(batch)
@@ -288,13 +290,17 @@ def test_from_a_row_to_pixels(
 # One value for each box
 
 
-@pytest.mark.parametrize("container", [list, tuple, np.array, lambda v: np.array(v, np.float32), lambda v: np.array(v)[::1]])
+@pytest.mark.parametrize(
+    "container", [list, tuple, np.array, lambda v: np.array(v, np.float32), lambda v: np.array(v)[::1]]
+)
 def test_one_value_per_box(image: Image, container: Any) -> None:
     sigma, margin, feather = [1.0, 6.0, 2.5], [0.0, 2.0, 1.0], [3.0, 0.0, 1.5]
     looped = image
     for row, s, m, f in zip(ROWS, sigma, margin, feather, strict=True):
         looped = fastblur.gaussian_blur(looped, [row], s, margin=m, feather=f)
-    together = fastblur.gaussian_blur(image, ROWS, container(sigma), margin=container(margin), feather=container(feather))
+    together = fastblur.gaussian_blur(
+        image, ROWS, container(sigma), margin=container(margin), feather=container(feather)
+    )
     assert bits(together) == bits(looped)
     looped = image
     for row, s in zip(ROWS, sigma, strict=True):

@@ -48,9 +48,7 @@ def test_border_is_scipys_far_beyond_the_edge(n: int, border_mode: str) -> None:
         ndimage.correlate1d(row, np.eye(2 * far + 1)[far + offset], mode=SCIPY_MODES[border_mode])
         for offset in range(-far, far + 1)
     ]
-    ours = [
-        row[reference.border_index(np.arange(n) + offset, n, border_mode)] for offset in range(-far, far + 1)
-    ]
+    ours = [row[reference.border_index(np.arange(n) + offset, n, border_mode)] for offset in range(-far, far + 1)]
     np.testing.assert_array_equal(ours, shifted)
 
 
@@ -63,7 +61,9 @@ def test_borders_by_hand() -> None:
 
 
 def test_kernel_by_hand() -> None:
-    np.testing.assert_allclose(reference.gaussian_kernel(1.0, 3), np.array([1, math.sqrt(math.e), 1]) / (2 + math.e**0.5))
+    np.testing.assert_allclose(
+        reference.gaussian_kernel(1.0, 3), np.array([1, math.sqrt(math.e), 1]) / (2 + math.e**0.5)
+    )
     assert len(reference.gaussian_kernel(1.0)) == 9  # R = int(4.5)
     assert len(reference.gaussian_kernel(1.13)) == 11  # R = int(5.02)
     assert len(reference.gaussian_kernel(0.1)) == 1  # R = int(0.9)
@@ -151,7 +151,14 @@ def test_feather_reaches_in_from_a_marked_box_outside() -> None:
 
 
 def test_rounding() -> None:
-    assert reference.to_dtype(np.array([-1.0, 0.5, 1.5, 2.4, 254.6, 300.0]), np.uint8).tolist() == [0, 0, 2, 2, 255, 255]
+    assert reference.to_dtype(np.array([-1.0, 0.5, 1.5, 2.4, 254.6, 300.0]), np.uint8).tolist() == [
+        0,
+        0,
+        2,
+        2,
+        255,
+        255,
+    ]
     assert reference.to_dtype(np.array([65535.4, 7e4]), np.uint16).tolist() == [65535, 65535]
     assert reference.to_dtype(np.array([1 + 2**-11, 1 + 3 * 2**-11]), np.float16).tolist() == [1.0, 1.001953125]
 
