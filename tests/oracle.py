@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import fastblur
 import numpy as np
 import numpy.typing as npt
+
+import fastblur
 from fastblur import reference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Array = npt.NDArray[Any]
 Float64 = npt.NDArray[np.float64]
@@ -92,7 +95,13 @@ def tolerance(kind: str, pixels: Array) -> float:
 
 
 def assert_close(
-    kind: str, result: Array, image: Array, answer: Float64, working: tuple[int, int, int, int] | None, fill: Any = None
+    kind: str,
+    result: Array,
+    image: Array,
+    answer: Float64,
+    working: tuple[int, int, int, int] | None,
+    *,
+    fill: Any = None,
 ) -> None:
     """Hold the result of one box of one (H, W[, C]) image to the contract, inside the working box and outside it."""
     assert result.dtype == image.dtype
@@ -125,7 +134,7 @@ def check(kind: str, image: Array, box: Sequence[float], strength: Any, **option
         assert bits(result) == bits(before)
         return np.asarray(result)
     answer = exact(kind, image, box, strength, **method_options)
-    assert_close(kind, result, image, answer, working, strength if kind == "fill" else None)
+    assert_close(kind, result, image, answer, working, fill=strength if kind == "fill" else None)
     return np.asarray(result)
 
 

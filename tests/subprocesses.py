@@ -19,6 +19,7 @@ def run_python(*code: str, env: dict[str, str] | None = None, fails: bool = Fals
     path = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", "\n".join(textwrap.dedent(piece) for piece in code)],
+        check=False,
         capture_output=True,
         text=True,
         timeout=HANG,

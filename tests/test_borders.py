@@ -1,14 +1,15 @@
-"""Promise: `border_mode` continues the working box, not the image, and a kernel longer than the box is folded onto it."""
+"""Promise: `border_mode` continues the working box, not the image; a kernel longer than the box is folded onto it."""
 
 from __future__ import annotations
 
-import fastblur
 import numpy as np
 import numpy.typing as npt
 import pytest
-from fastblur import reference
 from oracle import BORDER_MODES, DTYPES, bits, check, tolerance
 from strategies import RANGES, stretch
+
+import fastblur
+from fastblur import reference
 
 ndimage = pytest.importorskip("scipy.ndimage")
 

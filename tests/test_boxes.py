@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import fastblur
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import bits, check
+
+import fastblur
 
 ROWS = [(3.0, 4.0, 20.0, 17.0), (10.5, 0.25, 39.0, 29.0), (-5.0, 20.0, 12.0, 99.0)]
 Image = npt.NDArray[np.uint8]
@@ -35,7 +36,7 @@ def marks(image: Image, boxes: Any, **options: Any) -> npt.NDArray[np.bool_]:
 # Forms
 
 
-def as_forms(rows: list[tuple[float, ...]]) -> dict[str, Any]:
+def as_forms(rows: Any) -> dict[str, Any]:
     return {
         "list of tuples": rows,
         "tuple of tuples": tuple(rows),
@@ -220,6 +221,13 @@ def test_computed_in_float64(image: Image) -> None:
     np.testing.assert_array_equal(marks(image, [row], box_format="xywh"), expected)
 
 
+@pytest.mark.parametrize("box_format", ["xywh", "cxcywh"])
+def test_a_width_that_vanishes_in_the_conversion(image: Image, box_format: str) -> None:
+    """Zero width after the conversion to float64 corners: nothing to do, whatever the margin."""
+    for row in [(5, 5, 1e-20, 9), (5, 5, 9, 1e-20), (1e17, 5, 1, 9)]:
+        assert not marks(image, [row], box_format=box_format, margin=2, feather=1).any()
+
+
 def test_margin_is_added_before_rounding(image: Image) -> None:
     np.testing.assert_array_equal(marks(image, [(10.5, 10, 12, 12)], margin=0.5), marks(image, [(10, 9, 13, 13)]))
     np.testing.assert_array_equal(marks(image, [(10, 10, 12, 12)], margin=2), marks(image, [(8, 8, 14, 14)]))
@@ -261,20 +269,18 @@ def test_relative_block_size(image: Image) -> None:
 
 
 @given(
-    st.integers(-40, 200),
-    st.integers(-40, 200),
-    st.integers(1, 100),
-    st.integers(1, 100),
-    st.sampled_from(["xyxy", "xywh", "cxcywh"]),
-    st.sampled_from([0, 0.125, 0.5, 3]),
-    st.sampled_from([0, 0.25, 0.5]),
-    st.booleans(),
+    corner=st.tuples(st.integers(-40, 200), st.integers(-40, 200)),
+    size=st.tuples(st.integers(1, 100), st.integers(1, 100)),
+    box_format=st.sampled_from(["xyxy", "xywh", "cxcywh"]),
+    margin=st.sampled_from([0, 0.125, 0.5, 3]),
+    feather=st.sampled_from([0, 0.25, 0.5]),
+    relative=st.booleans(),
 )
 def test_from_a_row_to_pixels(
-    x1: int, y1: int, width: int, height: int, box_format: str, margin: float, feather: float, relative: bool
+    *, corner: tuple[int, int], size: tuple[int, int], box_format: str, margin: float, feather: float, relative: bool
 ) -> None:
     """Quarter pixels, so that every format says exactly the same box."""
-    left, top, w, h = x1 / 4, y1 / 4, width / 4, height / 4
+    left, top, w, h = (value / 4 for value in (*corner, *size))
     row = {
         "xyxy": (left, top, left + w, top + h),
         "xywh": (left, top, w, h),

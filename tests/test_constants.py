@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import fastblur
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import BORDER_MODES, DTYPES, bits, call
 from strategies import Case, cases
+
+import fastblur
 
 VALUES: dict[str, list[float]] = {
     "uint8": list(range(256)),

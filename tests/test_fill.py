@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import fastblur
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import DTYPES, bits, check
 from strategies import RANGES, Case, cases, stretch
+
+import fastblur
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import fastblur
 import numpy as np
 import numpy.typing as npt
 import pytest
-from fastblur import reference
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import BORDER_MODES, DTYPES, GAUSSIANS, assert_close, check, exact, tolerance
 from strategies import PATTERNS, RANGES, Case, cases, sigmas, stretch
+
+import fastblur
+from fastblur import reference
 
 Float64 = npt.NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Promise: every instruction set of the build keeps the bounds, and uint8 and uint16 have the same bits on all of them."""
+"""Promise: every instruction set of the build keeps the bounds; uint8 and uint16 have the same bits on all of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import fastblur
 import pytest
 from subprocesses import run_python
+
+import fastblur
 
 LEVELS = ["baseline", "avx2", "avx512"]
 
@@ -23,12 +24,12 @@ CODE = """
     from strategies import PATTERNS, RANGES, stretch
     STRENGTHS = {"auto": (0.6, 2.0, 4.4, 5.0, 13.0, 90.0), "direct": (0.6, 2.0, 13.0), "kernel_size": (3, 9, 41),
                  "pixelate": (2, 7.5, 64), "fill": (200,)}
-    print(fastblur.build_info())
+    SHAPES = [(1, 1), (7, 1, 3), (1, 33, 2), (31, 47), (64, 65, 3), (17, 300, 4), (130, 130, 1)]
     for dtype in ("uint8", "uint16", "float16", "float32"):
         for kind, strengths in STRENGTHS.items():
             rng = np.random.default_rng(1)
             digest = hashlib.sha256()
-            for number, shape in enumerate([(1, 1), (7, 1, 3), (1, 33, 2), (31, 47), (64, 65, 3), (17, 300, 4), (130, 130, 1)]):
+            for number, shape in enumerate(SHAPES):
                 for strength in strengths:
                     image = stretch(PATTERNS[number % 5](shape, rng), dtype, *RANGES[dtype][number % 2])
                     options = {"shape": ("rectangle", "ellipse")[number % 2], "feather": (0, 3)[number % 2]}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import fastblur
 import numpy as np
 import pytest
-from fastblur import reference
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import BORDER_MODES, DTYPES, assert_close, bits
 from strategies import RANGES, Case, cases, stretch
+
+import fastblur
+from fastblur import reference
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import fastblur
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -13,6 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracle import DTYPES, KINDS, bits, call
 from strategies import RANGES, stretch
+
+import fastblur
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Array = npt.NDArray[Any]
 BOXES = [(2, 3, 25, 18), (10, 0, 30, 20), (-4.5, 12, 9.25, 40)]
@@ -200,9 +203,10 @@ def test_zero_sized_images_come_back(layout: str, shape: tuple[int, ...], dtype:
 
 
 def test_no_images() -> None:
-    for nothing in ([], ()):
-        for boxes in ([], None, np.empty((0, 5))):
-            assert fastblur.gaussian_blur(nothing, boxes, 3) == []
+    nothing: list[Any] = [[], None, np.empty((0, 5))]
+    for boxes in nothing:
+        assert fastblur.gaussian_blur([], boxes, 3) == []
+        assert fastblur.gaussian_blur((), boxes, 3) == []
 
 
 def test_zero_sized_images_in_a_list() -> None:

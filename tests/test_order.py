@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import fastblur
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracle import BORDER_MODES, DTYPES, KINDS, bits, call
 from strategies import PATTERNS, RANGES, boxes_in, sigmas, sizes, stretch
+
+import fastblur
 
 Array = npt.NDArray[Any]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import fastblur
 import numpy as np
 import numpy.typing as npt
 import pytest
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from oracle import DTYPES, KINDS, bits, call
 from strategies import RANGES, stretch
+
+import fastblur
 
 BOXES = [(2, 3, 25, 18), (10, 0, 30, 20)]
 

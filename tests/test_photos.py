@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import fastblur
 import numpy as np
 import numpy.typing as npt
 import pytest
-from fastblur import reference
 from oracle import BORDER_MODES, check, working_box
+
+import fastblur
+from fastblur import reference
 
 Photos = dict[str, npt.NDArray[np.uint8]]
 Faces = dict[str, npt.NDArray[np.float64]]

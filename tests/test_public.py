@@ -6,11 +6,13 @@ import importlib.metadata
 import importlib.resources
 import inspect
 import pickle
+from typing import Any
 
-import fastblur
 import pytest
 
-COMMON = {
+import fastblur
+
+COMMON: dict[str, Any] = {
     "relative": False,
     "margin": 0,
     "shape": "rectangle",
@@ -20,8 +22,8 @@ COMMON = {
     "out": None,
     "num_threads": None,
 }
-EMPTY = inspect.Parameter.empty
-SIGNATURES = {
+EMPTY: Any = inspect.Parameter.empty
+SIGNATURES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "gaussian_blur": (
         {"images": EMPTY, "boxes": EMPTY, "sigma": None},
         {"kernel_size": None, "method": "auto", "border_mode": "reflect", **COMMON},

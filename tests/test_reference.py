@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from fastblur import reference
 
 ndimage = pytest.importorskip("scipy.ndimage")

@@ -8,13 +8,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import fastblur
 import numpy as np
 import numpy.typing as npt
 import pytest
 from oracle import DTYPES, KINDS, bits, call
 from strategies import RANGES, stretch
 from subprocesses import run_python
+
+import fastblur
 
 THREADS = [1, 2, 3, 7, 16, 1000]
 

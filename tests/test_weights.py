@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fastblur
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import DTYPES, KINDS, bits, call, check, working_box
 from strategies import Case, cases
+
+import fastblur
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -37,7 +38,7 @@ def test_the_weights_seen(box: tuple[float, float, float, float], shape: str) ->
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(data=st.data())
 def test_a_feather_never_weakens_the_inside(dtype: str, shape: str, data: st.DataObject) -> None:
-    """Where the hard shape fills, the feathered one does too; elsewhere it fills no less than nothing, no more than all."""
+    """Where the hard shape fills, the feathered one does too; elsewhere it fills between nothing and all."""
     case: Case = data.draw(cases(dtype, largest=80))
     image, value = np.zeros_like(case.image), 200
     hard = fastblur.fill(image, [case.box], value, shape=shape)
