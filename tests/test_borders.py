@@ -83,6 +83,16 @@ def test_sigma_without_limit(sigma: float, dtype: str, kind: str, border_mode: s
 
 
 @pytest.mark.parametrize("border_mode", BORDER_MODES)
+@pytest.mark.parametrize("sigma", [1e8, 1e9, 1e12, 1e300])
+@pytest.mark.parametrize("kernel_size", [10**8 + 1, 10**9 + 1, 2**53 + 1, 2**62 + 1])
+def test_sigma_and_kernel_size_without_limit(kernel_size: int, sigma: float, border_mode: str) -> None:
+    """Cut anywhere: the number of weights must not be what it costs."""
+    image = np.random.default_rng(0).random((31, 48)).astype(np.float32)
+    result = fastblur.gaussian_blur(image, None, sigma, kernel_size=kernel_size, border_mode=border_mode)
+    assert np.abs(result - limit(image.astype(np.float64), border_mode)).max() <= 1e-5
+
+
+@pytest.mark.parametrize("border_mode", BORDER_MODES)
 @pytest.mark.parametrize("kind", ["auto", "direct"])
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 21])
 def test_sigma_far_beyond_the_box(n: int, kind: str, border_mode: str) -> None:

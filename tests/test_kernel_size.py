@@ -61,6 +61,21 @@ def test_longer_than_the_box_is_folded(dtype: str, border_mode: str) -> None:
         assert_close("direct", result, image, exact, (0, 0, 9, 5))
 
 
+@pytest.mark.parametrize("border_mode", BORDER_MODES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_wide_gaussians_cut_anywhere(dtype: str, border_mode: str) -> None:
+    """Where the fold is nearly uniform: how nearly depends on where the kernel is cut."""
+    image = stretch(np.random.default_rng(4).integers(0, 2, (5, 9)).astype(float), dtype, *RANGES[dtype][0])
+    for sigma in (60.0, 512.0, 1100.0, 4000.0):
+        for cut in (0.01, 0.5, 1.0, 2.0, 3.0, 3.39, 3.45, 3.8, 4.0, 5.0, 8.0):
+            kernel_size = 2 * int(cut * sigma) + 1
+            result = fastblur.gaussian_blur(image, None, sigma, kernel_size=kernel_size, border_mode=border_mode)
+            exact = reference.gaussian_blur(
+                image, (0, 0, 9, 5), sigma, kernel_size=kernel_size, border_mode=border_mode
+            )
+            assert_close("direct", result, image, exact, (0, 0, 9, 5))
+
+
 def test_one_per_box() -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 90), dtype=np.uint8)
     boxes = [(0, 0, 30, 40), (30, 0, 60, 40), (60, 0, 90, 40)]
