@@ -47,7 +47,6 @@ def as_forms(rows: Any) -> dict[str, Any]:
         "float16": np.array(rows, np.float16),
         "long double": np.array(rows, np.longdouble),
         "big-endian": np.array(rows, ">f8"),
-        "object": np.array(rows, object),
         "fortran": np.asfortranarray(rows),
         "reversed view": np.array(rows[::-1])[::-1],
         "strided view": np.repeat(np.array(rows), 2, axis=1)[:, ::2],

@@ -58,8 +58,8 @@ def test_build_info() -> None:
     info = fastblur.build_info()
     assert info["version"] == fastblur.__version__ == importlib.metadata.version("fastblur")
     assert info["compiler"]
-    assert info["isa"] in info["isa_available"]
-    assert set(info["isa_available"]) <= set(info["isa_built"])
+    assert info["isa"] in info["isa_supported"]
+    assert set(info["isa_supported"]) <= set(info["isa_built"])
     assert info is not fastblur.build_info(), "a caller who changes it changes only his own"
 
 
