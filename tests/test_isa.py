@@ -35,7 +35,7 @@ CODE = """
                     options = {"shape": ("rectangle", "ellipse")[number % 2], "feather": (0, 3)[number % 2]}
                     if kind not in ("pixelate", "fill"):
                         options["border_mode"] = BORDER_MODES[number % 3]
-                    box = (0, 0, shape[1], shape[0]) if number % 2 else (1, -2, shape[1] - 0.5, shape[0])
+                    box = (0, 0, shape[1], shape[0]) if number % 2 else (1, -2, shape[1] + 0.5, shape[0] + 1)
                     digest.update(check(kind, image, box, strength, **options).tobytes())
             if dtype.startswith("uint"):
                 print("digest", dtype, kind, digest.hexdigest())

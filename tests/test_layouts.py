@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import DTYPES, KINDS, bits, call
+from oracle import DTYPES, GAUSSIANS, KINDS, bits, call, tolerance
 from strategies import RANGES, stretch
 
 import fastblur
@@ -32,11 +32,24 @@ def random(dtype: str, shape: tuple[int, ...]) -> Array:
     return stretch(np.random.default_rng(0).random(shape), dtype, *RANGES[dtype][0])
 
 
-def assert_same(kind: str, result: Array, expected: Array) -> None:
-    """Bit for bit: the layout says where the pixels are, not what becomes of them."""
+def assert_same(kind: str, result: Array, expected: Array, *, sideways: bool = False) -> None:
+    """Bit for bit: the layout says where the pixels are, not what becomes of them.
+
+    Where columns lie together in memory, not rows, the axes may be filtered in the other order: then by the bounds, of
+    both results and up to three boxes.
+    """
     assert result.dtype == expected.dtype
     assert result.shape == expected.shape
-    np.testing.assert_array_equal(result, expected, err_msg=kind)
+    if sideways and kind in GAUSSIANS:
+        error = np.abs(result.astype(np.float64) - expected.astype(np.float64))
+        assert error.max() <= 6 * tolerance(kind, expected), kind
+    else:
+        np.testing.assert_array_equal(result, expected, err_msg=kind)
+
+
+def is_sideways(image: Array) -> bool:
+    """Whether the columns of an (..., H, W, C) image are denser than its rows."""
+    return abs(image.strides[-3]) < abs(image.strides[-2])
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -87,10 +100,11 @@ def test_strided_views(dtype: str, kind: str, view: str) -> None:
         expected = call(kind, image, BOXES, strength)
         strided = VIEWS[view](image)
         np.testing.assert_array_equal(strided, image)
-        assert_same(kind, call(kind, strided, BOXES, strength), expected)
+        sideways = is_sideways(strided)
+        assert_same(kind, call(kind, strided, BOXES, strength), expected, sideways=sideways)
         if strided.flags.writeable:
             call(kind, strided, BOXES, strength, out=strided)
-            assert_same(kind, strided, expected)
+            assert_same(kind, strided, expected, sideways=sideways)
 
 
 def test_a_record_field_and_a_broadcast_pixel() -> None:
@@ -133,9 +147,9 @@ def test_any_strides(data: st.DataObject) -> None:
     view[...] = image
     strength = STRENGTHS[kind][-1]
     expected = call(kind, image, None, strength)
-    assert_same(kind, call(kind, view, None, strength), expected)
+    assert_same(kind, call(kind, view, None, strength), expected, sideways=is_sideways(view))
     call(kind, view, None, strength, out=view)
-    assert_same(kind, view, expected)
+    assert_same(kind, view, expected, sideways=is_sideways(view))
 
 
 # What comes in comes out
