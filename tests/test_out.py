@@ -90,7 +90,7 @@ def test_the_same_pixels_through_another_array_is_in_place() -> None:
 
 def test_other_strides_than_the_input() -> None:
     image = picture()
-    expected = bits(fastblur.gaussian_blur(image, BOXES, 3))
+    expected = bits(fastblur.pixelate(image, BOXES, 3))
     base = np.zeros((40, 60, 4), np.uint8)
     for out in (
         base[::2, ::2, :3],
@@ -99,7 +99,7 @@ def test_other_strides_than_the_input() -> None:
         np.moveaxis(np.zeros((3, 20, 30), np.uint8), 0, 2),
     ):
         out[...] = 5
-        assert fastblur.gaussian_blur(image, BOXES, 3, out=out) is out
+        assert fastblur.pixelate(image, BOXES, 3, out=out) is out
         assert bits(out) == expected
 
 
@@ -108,10 +108,10 @@ def test_other_strides_than_the_input() -> None:
 
 def test_side_by_side_is_no_overlap() -> None:
     """A before-and-after picture: the two halves interleave in memory and share no byte."""
-    expected = bits(fastblur.gaussian_blur(picture(), BOXES, 3))
+    expected = bits(fastblur.pixelate(picture(), BOXES, 3))
     pair = np.zeros((20, 60, 3), np.uint8)
     pair[:, :30] = picture()
-    fastblur.gaussian_blur(pair[:, :30], BOXES, 3, out=pair[:, 30:])
+    fastblur.pixelate(pair[:, :30], BOXES, 3, out=pair[:, 30:])
     assert bits(pair[:, 30:]) == expected
     assert bits(pair[:, :30]) == bits(picture())
 
@@ -123,8 +123,8 @@ def test_interleaved_is_no_overlap(axis: int) -> None:
     base = np.zeros(shape, np.uint8)
     even, odd = (np.s_[:],) * axis + (np.s_[::2],), (np.s_[:],) * axis + (np.s_[1::2],)
     base[even] = picture()[..., :2]
-    expected = bits(fastblur.gaussian_blur(np.ascontiguousarray(base[even]), BOXES, 3))
-    fastblur.gaussian_blur(base[even], BOXES, 3, out=base[odd])
+    expected = bits(fastblur.pixelate(np.ascontiguousarray(base[even]), BOXES, 3))
+    fastblur.pixelate(base[even], BOXES, 3, out=base[odd])
     assert bits(base[odd]) == expected
 
 
