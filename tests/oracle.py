@@ -28,7 +28,7 @@ KINDS = ("auto", "direct", "kernel_size", "pixelate", "fill")
 GAUSSIANS = ("auto", "direct", "kernel_size")
 
 # The tests ask for the same matrices again and again, and one of sigma 500 takes a tenth of a second.
-reference.gaussian_matrix = functools.lru_cache(maxsize=512)(reference.gaussian_matrix)
+reference.gaussian_matrix = functools.lru_cache(maxsize=128)(reference.gaussian_matrix)
 
 
 def call(kind: str, images: Any, boxes: Any, strength: Any, **options: Any) -> Any:

@@ -84,7 +84,7 @@ def test_sigma_without_limit(sigma: float, dtype: str, kind: str, border_mode: s
 
 @pytest.mark.parametrize("border_mode", BORDER_MODES)
 @pytest.mark.parametrize("sigma", [1e8, 1e9, 1e12, 1e300])
-@pytest.mark.parametrize("kernel_size", [10**8 + 1, 10**9 + 1, 2**53 + 1, 2**62 + 1])
+@pytest.mark.parametrize("kernel_size", [10**8 + 1, 10**9 + 1, 2**53 + 1, 2**61 + 1])
 def test_sigma_and_kernel_size_without_limit(kernel_size: int, sigma: float, border_mode: str) -> None:
     """Cut anywhere: the number of weights must not be what it costs."""
     image = np.random.default_rng(0).random((31, 48)).astype(np.float32)

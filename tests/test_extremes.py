@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from typing import Any
 
@@ -120,7 +119,7 @@ def test_huge_margins_and_feathers(shape: str, huge: float) -> None:
 
 @pytest.mark.parametrize("border_mode", BORDER_MODES)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("kernel_size", [100_001, 2**31 - 1, 2**31 + 1, 2**32 + 1, 2**53 + 1, 2**63 - 1])
+@pytest.mark.parametrize("kernel_size", [100_001, 2**31 - 1, 2**31 + 1, 2**32 + 1, 2**53 + 1, 2**62 - 1])
 def test_huge_kernel_sizes(kernel_size: int, dtype: str, border_mode: str) -> None:
     """A kernel much wider than 4 sigma is the plain Gaussian: the rest of its weights is nothing."""
     image = stretch(np.random.default_rng(0).random((30, 40)), dtype, *RANGES[dtype][0])
@@ -129,11 +128,10 @@ def test_huge_kernel_sizes(kernel_size: int, dtype: str, border_mode: str) -> No
     assert_close("direct", result, image, answer, (0, 0, 40, 30))
 
 
-def test_a_kernel_size_beyond_any_integer_is_no_crash() -> None:
-    image = np.zeros((9, 9), np.uint8)
-    for kernel_size in (2**64 + 1, 10**30 + 1):
-        with contextlib.suppress(ValueError):
-            fastblur.gaussian_blur(image, None, 5.0, kernel_size=kernel_size)
+@pytest.mark.parametrize("kernel_size", [2**62 + 1, 2**63 - 1, 2**64 + 1, 10**30 + 1])
+def test_the_largest_kernel_size_is_named(kernel_size: int) -> None:
+    with pytest.raises(ValueError, match=r"kernel_size is .*2\*\*62"):
+        fastblur.gaussian_blur(np.zeros((9, 9), np.uint8), None, 5.0, kernel_size=kernel_size)
 
 
 def test_a_huge_kernel_size_alone() -> None:
