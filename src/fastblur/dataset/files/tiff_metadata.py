@@ -12,7 +12,7 @@ from fastblur.dataset.files.signatures import holds_image
 
 # Tags that describe how the samples are stored.
 _STRUCTURE = frozenset({
-    254, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 297, 317, 320, 322, 323, 324, 325, 338, 339,
+    254, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 282, 283, 284, 292, 293, 296, 297, 317, 320, 322, 323, 324, 325, 338, 339,
     347, 529, 530, 532, tiff_layout.ICC,
 })  # fmt: skip
 _SLUGS = {330: "sub-ifd", 700: "xmp", 33723: "iptc", 34377: "photoshop", 37724: "layers", 50740: "makernote"}
@@ -49,7 +49,7 @@ def findings(data: bytes, layout: tiff_layout.Layout, metadata: Metadata) -> Cou
     spans = [(0, 8)]
     for number, page in enumerate(layout.pages):
         spans += page.directory.spans
-        spans += page.segments()
+        spans += [(offset, offset + length) for offset, length in page.segments()]
         found["tiff-thumbnail"] += page.reduced
         found["exif-damaged"] += page.directory.unreadable
         for entry in page.directory.entries:
