@@ -46,7 +46,7 @@ def orientation(block: bytes) -> int:
         return 1
     entry = found["ifd0"].get(exif_tags.ORIENTATION)
     value = entry.integer(order) if entry else None
-    return value if value in range(1, 9) else 1
+    return value if value is not None and 1 <= value <= 8 else 1
 
 
 def allowed(entry: ifd.Entry, directory: str, metadata: Metadata) -> bool:

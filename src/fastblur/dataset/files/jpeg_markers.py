@@ -28,11 +28,13 @@ _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _MOST_SCANS = 500
 
 # Position in a block's natural (row by row) order of each entry of a zigzag-ordered table.
+# fmt: off
 ZIGZAG = (
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47,
-    55, 62, 63,
-)  # fmt: skip
+    0, 1, 8, 16, 9, 2, 3, 10,  17, 24, 32, 25, 18, 11, 4, 5,  12, 19, 26, 33, 40, 48, 41, 34,
+    27, 20, 13, 6, 7, 14, 21, 28,  35, 42, 49, 56, 57, 50, 43, 36,  29, 22, 15, 23, 30, 37, 44, 51,
+    58, 59, 52, 45, 38, 31, 39, 46,  53, 60, 61, 54, 47, 55, 62, 63,
+)
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Layout:
 
     @property
     def redefines_tables(self) -> bool:
-        """Whether a quantisation table follows the first scan, so that components may use tables of one slot in turn."""
+        """Whether a quantisation table follows the first scan: components may then use one slot in turn."""
         return any(s.marker == DQT and s.start > self.scans[0].start for s in self.segments)
 
     def component_tables(self) -> list[tuple[int, ...]]:
@@ -218,7 +220,8 @@ def _frame(segment: Segment) -> tuple[int, int, int, tuple[Component, ...]]:
     if payload[5] not in (1, 3, 4):
         raise ImageFileError("unsupported", f"JPEG with {payload[5]} components; 1, 3 and 4 are handled")
     components = tuple(
-        Component(payload[i], payload[i + 1] >> 4, payload[i + 1] & 15, payload[i + 2]) for i in range(6, len(payload), 3)
+        Component(payload[i], payload[i + 1] >> 4, payload[i + 1] & 15, payload[i + 2])
+        for i in range(6, len(payload), 3)
     )
     if not all(1 <= c.h <= 4 and 1 <= c.v <= 4 for c in components):
         raise ImageFileError("damaged", "JPEG sampling factors outside 1 to 4")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,14 +20,18 @@ _PHOTOMETRIC_NAMES = {4: "mask", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: 
 
 # How each compression is written again: losslessly the same, else deflate.
 _JPEG = 7
-_COMPRESSIONS = {1: None, 5: "lzw", 8: "zlib", 32946: "zlib", 32773: "packbits", 50000: "zstd", 34925: "lzma", _JPEG: "zlib"}
+_COMPRESSIONS = {
+    1: None,
+    5: "lzw",
+    8: "zlib",
+    32946: "zlib",
+    32773: "packbits",
+    50000: "zstd",
+    34925: "lzma",
+    _JPEG: "zlib",
+}
 _BILEVEL_COMPRESSIONS = (2, 3, 4)
 _PREDICTABLE = (5, 8, 32946, 50000, 34925)
-
-
-@dataclass(frozen=True)
-class _State:
-    layout: tiff_layout.Layout
 
 
 def probe(data: bytes) -> ImageInfo:
@@ -121,7 +124,7 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         raise
     except Exception as error:  # the codecs of TIFF share no class of errors
         raise ImageFileError("damaged", f"TIFF data does not decode ({type(error).__name__}: {error})") from error
-    return Picture(info, frames, data, _State(layout))
+    return Picture(info, frames, data, layout)
 
 
 def _samples(page: tiff_layout.Page, decoded: Any) -> Frame:
@@ -141,13 +144,13 @@ def _samples(page: tiff_layout.Page, decoded: Any) -> Frame:
     if bits < 8:
         spread = array.astype(np.uint8) * np.uint8(255 // (2**bits - 1))
         return 255 - spread if photometric == _MINISWHITE else spread
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    native: Frame = array.astype(array.dtype.newbyteorder("="), copy=False)
     return np.require(native, requirements=["C", "W"])
 
 
 def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegMode, check: Check) -> Encoded:
     """The pages as a TIFF file: compressed as they were where that is lossless, else with deflate."""
-    layout: tiff_layout.Layout = picture.state.layout
+    layout: tiff_layout.Layout = picture.state
     kept = tiff_metadata.allowed_tags(picture.source, layout, layout.frames[0], metadata)
     directories = {name: entries for name, entries in kept.items() if name != "ifd0"}
     notes = []

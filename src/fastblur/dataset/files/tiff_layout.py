@@ -78,7 +78,9 @@ class Page:
         tags = (TILE_OFFSETS, TILE_COUNTS) if self.tiled else (STRIP_OFFSETS, STRIP_COUNTS)
         offsets, counts = (self.numbers(tag) for tag in tags)
         if len(offsets) != len(counts):
-            raise ImageFileError("damaged", f"TIFF page with {len(offsets)} offsets and {len(counts)} lengths of its data")
+            raise ImageFileError(
+                "damaged", f"TIFF page with {len(offsets)} offsets and {len(counts)} lengths of its data"
+            )
         return list(zip(offsets, counts, strict=True))
 
 
