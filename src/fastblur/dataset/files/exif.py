@@ -173,13 +173,14 @@ def _directory_findings(name: str, directory: ifd.Directory, order: ifd.Order, m
             continue
         if name == "gps" and metadata != "keep":
             continue  # counted once, by its pointer
+        slug = exif_tags.SLUGS.get(entry.tag, "exif-other") if name != "gps" else "exif-other"
         if entry.tag in seen:
             found["exif-duplicate"] += 1
-        elif entry.tag not in exif_tags.ALLOWED[metadata][name]:
-            found[exif_tags.SLUGS.get(entry.tag, "exif-other") if name != "gps" else "exif-other"] += 1
-        elif holds_image(entry.value):
+        elif holds_image(entry.value) and slug == "exif-other":
             found["exif-embedded-image"] += 1
-        elif len(entry.value) > exif_tags.longest(entry.tag):
+        elif entry.tag not in exif_tags.ALLOWED[metadata][name]:
+            found[slug] += 1
+        elif not allowed(entry, name, metadata):
             found["exif-oversized"] += 1
         seen.add(entry.tag)
     return found

@@ -55,13 +55,18 @@ def decode(data: bytes, max_pixels: int) -> Picture:
     layout = jm.parse(data)
     require_pixels(layout.width, layout.height, 1, max_pixels)
     jm.require_complete(layout)
-    pixels, notes = _samples(data, len(layout.components))
+    notes: tuple[str, ...] = ()
+    try:
+        pixels = _samples(data, layout)
+    except ImageFileError:
+        pixels = _samples(jm.normalised(data, layout), layout)
+        notes = ("jpeg-irregular-segments",)
     return Picture(_info(layout), [pixels], data, _State(layout, notes))
 
 
-def _samples(data: bytes, components: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+def _samples(data: bytes, layout: jm.Layout) -> NDArray[np.uint8]:
     simplejpeg = require("simplejpeg")
-    notes: tuple[str, ...] = ()
+    components = len(layout.components)
     colour = _SIMPLEJPEG_COLOUR[components]
     try:
         pixels = simplejpeg.decode_jpeg(data, colour, strict=True)
@@ -70,8 +75,8 @@ def _samples(data: bytes, components: int) -> tuple[NDArray[np.uint8], tuple[str
         if not _LEFT_OVER.search(str(error)):
             raise _decode_error(str(error)) from error
         pixels = simplejpeg.decode_jpeg(data, colour, strict=False)
-        notes = ("jpeg-extra-bytes-before-end",)
-    return (pixels[..., 0] if components == 1 else pixels), notes
+    samples: NDArray[np.uint8] = pixels[..., 0] if components == 1 else pixels
+    return samples
 
 
 def _decode_error(message: str) -> ImageFileError:
@@ -95,18 +100,18 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
             notes.append(f"jpeg-blocks-fallback: {error}")
     rewritten = stream is not None
     if stream is None:
-        stream = _encode_pixels(picture, layout, pixels)
+        stream = _encode_pixels(picture.source, layout, pixels)
     data = jpeg_metadata.with_segments(stream, jpeg_metadata.allowed_segments(layout, metadata))
     _check_structure(data, layout, metadata)
     if rewritten:
         # The coefficients have been compared already; this shows that a decoder is content with the file.
-        _samples(data, len(layout.components))
+        _samples(data, layout)
     elif check == "full":
         _check_samples(data, layout, pixels)
     return Encoded(data, dict(findings(picture.source, metadata)), notes)
 
 
-def _encode_pixels(picture: Picture, layout: jm.Layout, pixels: Frame) -> bytes:
+def _encode_pixels(source: bytes, layout: jm.Layout, pixels: Frame) -> bytes:
     tables = layout.component_tables()
     factors = tuple((c.h, c.v) for c in layout.components)
     sampling = "Gray" if layout.colour == "L" else _SAMPLING.get(factors)
@@ -118,7 +123,7 @@ def _encode_pixels(picture: Picture, layout: jm.Layout, pixels: Frame) -> bytes:
         return _with_pillow(pixels, layout, tables, sampling)
     try:
         # Sampling and colour models that no encoder at hand can be told: write the blocks themselves, all anew.
-        return jpeg_blocks.rewrite(picture.source, layout, pixels, [(0, 0, layout.width, layout.height)])
+        return jpeg_blocks.rewrite(source, layout, pixels, [(0, 0, layout.width, layout.height)])
     except jpeg_blocks.BlocksError as error:
         raise ImageFileError("unsupported", f"JPEG that cannot be written again the way it is: {error}") from error
 
@@ -184,7 +189,7 @@ def _check_samples(data: bytes, layout: jm.Layout, pixels: Frame) -> None:
         read = simplejpeg.decode_jpeg(data, "GRAY", strict=True)[None, ..., 0]
         tables = tables[:1]
     else:
-        decoded, _ = _samples(data, len(tables))
+        decoded = _samples(data, layout)
         if layout.colour == "YCCK" or any((c.h, c.v) != (1, 1) for c in layout.components):
             return
         written, read = np.moveaxis(pixels, -1, 0), np.moveaxis(decoded, -1, 0)

@@ -60,7 +60,7 @@ def read(data: bytes, layout: jm.Layout) -> Any:
     if layout.redefines_tables:
         raise BlocksError("quantisation tables change between scans")
     jpegio = require("jpegio", "pyjpegio")
-    with scratch_path(data) as path:
+    with scratch_path(jm.normalised(data, layout)) as path:
         try:
             jpeg = jpegio.read(path)
         except (RuntimeError, ValueError, OSError) as error:

@@ -267,6 +267,26 @@ def require_complete(layout: Layout) -> None:
             raise ImageFileError("truncated", f"JPEG without all scans of component {identity}")
 
 
+def normalised(data: bytes, layout: Layout) -> bytes:
+    """The same picture without what a decoder may warn of although every sample is there.
+
+    Application data and stray bytes go; a JFIF version or scan parameters that a decoder ignores become what they should
+    be.
+    """
+    first = layout.scans[0]
+    parts = [data[:2]]
+    if layout.jfif:
+        parts.append(segment(APP0, b"JFIF\0\1\2" + layout.jfif.payload[7:12].ljust(5, b"\0") + b"\0\0"))
+    if layout.adobe:
+        parts.append(segment(APP14, layout.adobe.payload[:12]))
+    for part in layout.segments:
+        if part.start < first.start and not (0xE0 <= part.marker <= 0xEF or part.marker == COM):
+            parts.append(segment(part.marker, part.payload))
+    header = first.payload if layout.progressive else first.payload[:-3] + b"\0\x3f\0"
+    parts += [segment(SOS, header), data[first.start + 4 + len(first.payload) : layout.end]]
+    return b"".join(parts)
+
+
 def segment(marker: int, payload: bytes) -> bytes:
     """A marker segment as it stands in a file."""
     return bytes((0xFF, marker)) + (len(payload) + 2).to_bytes(2, "big") + payload

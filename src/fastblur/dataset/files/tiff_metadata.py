@@ -56,15 +56,16 @@ def findings(data: bytes, layout: tiff_layout.Layout, metadata: Metadata) -> Cou
         found["tiff-thumbnail"] += page.reduced
         found["exif-damaged"] += page.directory.unreadable
         for entry in page.directory.entries:
+            slug = _SLUGS.get(entry.tag) or exif_tags.SLUGS.get(entry.tag, "tiff-other")
             if entry.tag == tiff_layout.ICC:
                 found["icc-damaged"] += icc.clean(entry.value) != entry.value
             elif entry.tag in _STRUCTURE or (number == 0 and entry.tag in followed):
                 continue
-            elif entry.tag not in exif_tags.ALLOWED[metadata]["ifd0"]:
-                found[_SLUGS.get(entry.tag) or exif_tags.SLUGS.get(entry.tag, "tiff-other")] += 1
-            elif holds_image(entry.value):
+            elif slug == "tiff-other" and holds_image(entry.value):
                 found["exif-embedded-image"] += 1
-            elif len(entry.value) > exif_tags.longest(entry.tag):
+            elif entry.tag not in exif_tags.ALLOWED[metadata]["ifd0"]:
+                found[slug] += 1
+            elif not exif.allowed(entry, "ifd0", metadata):
                 found["exif-oversized"] += 1
     sub, sub_spans = exif.sub_findings(data, metadata)
     found.update(sub)
