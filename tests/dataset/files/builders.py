@@ -215,7 +215,10 @@ def jpeg_copies() -> dict[str, tuple[bytes, str]]:
     entry = struct.pack(">IIIHH", 0x030000, len(copy), 0, 0, 0)
     return {
         "exif thumbnail": (with_segments(plain, app1_exif(exif(thumbnail=copy))), "exif-thumbnail"),
-        "exif thumbnail, Motorola order": (with_segments(plain, app1_exif(exif(">", thumbnail=copy))), "exif-thumbnail"),
+        "exif thumbnail, Motorola order": (
+            with_segments(plain, app1_exif(exif(">", thumbnail=copy))),
+            "exif-thumbnail",
+        ),
         "exif maker note": (
             with_segments(plain, app1_exif(exif(sub=[(0x927C, UNDEFINED, len(copy), copy)]))),
             "makernote",
@@ -287,7 +290,9 @@ def with_chunks(png: bytes, *chunks: tuple[bytes, bytes], trailing: bytes = b"")
     return png[:33] + b"".join(chunk(*c) for c in chunks) + png[33:] + trailing
 
 
-def png_samples(samples: NDArray[Any], depth: int, colour: int, extra: list[tuple[bytes, bytes]] | None = None) -> bytes:
+def png_samples(
+    samples: NDArray[Any], depth: int, colour: int, extra: list[tuple[bytes, bytes]] | None = None
+) -> bytes:
     """A PNG file of samples (H, W) or (H, W, C) below 2 ** depth, by the letter of the specification."""
     rows = samples.reshape(samples.shape[0], -1)
     if depth == 16:
@@ -310,7 +315,10 @@ def png_copies() -> dict[str, tuple[bytes, str]]:
         "exif thumbnail": (with_chunks(plain, (b"eXIf", exif(thumbnail=copy))), "exif-thumbnail"),
         "text": (with_chunks(plain, (b"tEXt", b"Comment\0Ann's house")), "text"),
         "compressed text": (with_chunks(plain, (b"zTXt", b"Comment\0\0" + zlib.compress(b"Ann"))), "text"),
-        "raw profile": (with_chunks(plain, (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(copy))), "raw-profile"),
+        "raw profile": (
+            with_chunks(plain, (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(copy))),
+            "raw-profile",
+        ),
         "xmp": (with_chunks(plain, (b"iTXt", packed_xmp)), "xmp"),
         "layers": (with_chunks(plain, (b"mkBS", copy)), "layers"),
         "preview": (with_chunks(plain, (b"prVW", copy)), "preview"),
@@ -344,7 +352,9 @@ def webp_chunks(webp: bytes) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def extended_webp(width: int, height: int, *chunks: tuple[bytes, bytes], flags: int = 0, trailing: bytes = b"") -> bytes:
+def extended_webp(
+    width: int, height: int, *chunks: tuple[bytes, bytes], flags: int = 0, trailing: bytes = b""
+) -> bytes:
     """A WebP file with a VP8X header before its chunks."""
     sizes = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     return riff((b"VP8X", bytes((flags, 0, 0, 0)) + sizes), *chunks, trailing=trailing)

@@ -87,7 +87,8 @@ def encode(
         says why.
     check : {"full", "structure"}
         What is read back of a JPEG encoded from pixels: ``full`` decodes it and holds every 8x8 block against the
-        pixels; ``structure`` reads its segments, tables and scans only. All other files are always decoded and compared.
+        pixels; ``structure`` reads its segments, tables and scans only. All other files are always decoded and
+        compared.
 
     Returns
     -------

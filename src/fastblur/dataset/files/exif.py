@@ -134,7 +134,7 @@ def findings(block: bytes, metadata: Metadata) -> Counter[str]:
         order, directories, broken = _directories(block)
     except ifd.IfdError:
         return Counter({"exif-damaged": 1})
-    found["exif-damaged"] += broken + sum(directory.unreadable for directory in directories.values())
+    found["exif-damaged"] += broken + sum(len(directory.unreadable) for directory in directories.values())
     spans = [(0, 8)]
     for name, directory in directories.items():
         spans += directory.spans
@@ -157,7 +157,7 @@ def sub_findings(data: bytes, metadata: Metadata) -> tuple[Counter[str], list[tu
     for name, directory in directories.items():
         if name != "ifd0":
             spans += directory.spans
-            found["exif-damaged"] += directory.unreadable
+            found["exif-damaged"] += len(directory.unreadable)
             found["sub-ifd"] += bool(directory.next)
             found.update(_directory_findings(name, directory, order, metadata))
     return found, spans

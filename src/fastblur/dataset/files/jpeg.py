@@ -18,7 +18,7 @@ from fastblur.dataset.files.optional import require
 from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
 
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
-_SIMPLEJPEG_COLOUR = {1: "GRAY", 3: "RGB", 4: "CMYK"}
+COLOURS = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 
 # Chroma subsampling by the factors of the three components: simplejpeg's names, and Pillow's numbers for them.
 _SAMPLING: dict[tuple[tuple[int, int], ...], str] = {
@@ -54,6 +54,7 @@ def decode(data: bytes, max_pixels: int) -> Picture:
     """The samples of a JPEG file whose every scan is there and decodes without a warning."""
     layout = jm.parse(data)
     require_pixels(layout.width, layout.height, 1, max_pixels)
+    layout.component_tables()
     jm.require_complete(layout)
     notes: tuple[str, ...] = ()
     try:
@@ -65,9 +66,14 @@ def decode(data: bytes, max_pixels: int) -> Picture:
 
 
 def _samples(data: bytes, layout: jm.Layout) -> NDArray[np.uint8]:
-    simplejpeg = require("simplejpeg")
     components = len(layout.components)
-    colour = _SIMPLEJPEG_COLOUR[components]
+    pixels = decode_strictly(data, COLOURS[components])
+    return pixels[..., 0] if components == 1 else pixels
+
+
+def decode_strictly(data: bytes, colour: str) -> NDArray[np.uint8]:
+    """Samples of shape (H, W, C), from a file that decodes without a warning."""
+    simplejpeg = require("simplejpeg")
     try:
         pixels = simplejpeg.decode_jpeg(data, colour, strict=True)
     except ValueError as error:
@@ -75,7 +81,7 @@ def _samples(data: bytes, layout: jm.Layout) -> NDArray[np.uint8]:
         if not _LEFT_OVER.search(str(error)):
             raise _decode_error(str(error)) from error
         pixels = simplejpeg.decode_jpeg(data, colour, strict=False)
-    samples: NDArray[np.uint8] = pixels[..., 0] if components == 1 else pixels
+    samples: NDArray[np.uint8] = pixels
     return samples
 
 
@@ -103,11 +109,14 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
         stream = _encode_pixels(picture.source, layout, pixels)
     data = jpeg_metadata.with_segments(stream, jpeg_metadata.allowed_segments(layout, metadata))
     _check_structure(data, layout, metadata)
-    if rewritten:
-        # The coefficients have been compared already; this shows that a decoder is content with the file.
-        _samples(data, layout)
-    elif check == "full":
-        _check_samples(data, layout, pixels)
+    try:
+        if rewritten:
+            # The coefficients have been compared already; this shows that a decoder is content with the file.
+            _samples(data, layout)
+        elif check == "full":
+            _check_samples(data, layout, pixels)
+    except ImageFileError as error:
+        raise ImageFileError("check-failed", f"the JPEG written does not read back ({error})") from error
     return Encoded(data, dict(findings(picture.source, metadata)), notes)
 
 
@@ -182,11 +191,10 @@ def _check_samples(data: bytes, layout: jm.Layout, pixels: Frame) -> None:
     block of a component that is stored pixel by pixel. Chroma planes are subsampled, so for colour it is luma that is
     held against this bound.
     """
-    simplejpeg = require("simplejpeg")
     tables = layout.component_tables()
     if layout.colour in ("L", "YCbCr"):
         written = _luma(pixels)[None]
-        read = simplejpeg.decode_jpeg(data, "GRAY", strict=True)[None, ..., 0]
+        read = decode_strictly(data, "GRAY")[None, ..., 0]
         tables = tables[:1]
     else:
         decoded = _samples(data, layout)
@@ -195,7 +203,7 @@ def _check_samples(data: bytes, layout: jm.Layout, pixels: Frame) -> None:
         written, read = np.moveaxis(pixels, -1, 0), np.moveaxis(decoded, -1, 0)
     for a, b, table in zip(written, read, tables, strict=True):
         if _largest_block_distance(a, b) > _distance_bound(table):
-            raise ImageFileError("check-failed", "the JPEG written does not decode to the pixels given")
+            raise ImageFileError("damaged", "a block is further from its pixels than quantisation explains")
 
 
 def _luma(pixels: Frame) -> NDArray[np.uint8]:

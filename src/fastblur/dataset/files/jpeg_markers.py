@@ -101,9 +101,12 @@ class Layout:
     def component_tables(self) -> list[tuple[int, ...]]:
         """The quantisation table of each component, in natural order."""
         try:
-            return [self.tables[component.table] for component in self.components]
+            tables = [self.tables[component.table] for component in self.components]
         except KeyError as missing:
             raise ImageFileError("damaged", f"JPEG component without its quantisation table {missing}") from None
+        if any(0 in table for table in tables):
+            raise ImageFileError("damaged", "JPEG with a quantisation step of 0")
+        return tables
 
     @property
     def jfif(self) -> Segment | None:
@@ -270,13 +273,13 @@ def require_complete(layout: Layout) -> None:
 def normalised(data: bytes, layout: Layout) -> bytes:
     """The same picture without what a decoder may warn of although every sample is there.
 
-    Application data and stray bytes go; a JFIF version or scan parameters that a decoder ignores become what they should
-    be.
+    Application data and stray bytes go; a JFIF version or scan parameters that a decoder ignores become what they
+    should be.
     """
     first = layout.scans[0]
     parts = [data[:2]]
     if layout.jfif:
-        parts.append(segment(APP0, b"JFIF\0\1\2" + layout.jfif.payload[7:12].ljust(5, b"\0") + b"\0\0"))
+        parts.append(jfif_header(layout.jfif))
     if layout.adobe:
         parts.append(segment(APP14, layout.adobe.payload[:12]))
     for part in layout.segments:
@@ -285,6 +288,13 @@ def normalised(data: bytes, layout: Layout) -> bytes:
     header = first.payload if layout.progressive else first.payload[:-3] + b"\0\x3f\0"
     parts += [segment(SOS, header), data[first.start + 4 + len(first.payload) : layout.end]]
     return b"".join(parts)
+
+
+def jfif_header(source: Segment) -> bytes:
+    """A JFIF header with the unit and the density of another one, and no thumbnail."""
+    # Decoders warn of other versions than 1.x.
+    version = source.payload[5:7] if source.payload[5:6] == b"\1" else b"\1\2"
+    return segment(APP0, b"JFIF\0" + version.ljust(2, b"\2") + source.payload[7:12].ljust(5, b"\0") + b"\0\0")
 
 
 def segment(marker: int, payload: bytes) -> bytes:

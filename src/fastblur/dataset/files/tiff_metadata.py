@@ -9,13 +9,6 @@ from fastblur.dataset.files import exif, exif_tags, icc, ifd, tiff_layout
 from fastblur.dataset.files.picture import Metadata
 from fastblur.dataset.files.signatures import holds_image
 
-# Tags that describe how the samples are stored.
-# fmt: off
-_STRUCTURE = frozenset({
-    254, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 282, 283, 284, 292, 293, 296, 297, 317, 320,
-    322, 323, 324, 325, 338, 339, 347, 529, 530, 532, tiff_layout.ICC,
-})
-# fmt: on
 _SLUGS = {330: "sub-ifd", 700: "xmp", 33723: "iptc", 34377: "photoshop", 37724: "layers", 50740: "makernote"}
 # The tags that the writer sets by itself or from its own arguments.
 _WRITER = frozenset({256, 257, 258, 259, 262, 273, 277, 278, 279, 282, 283, 284, 296, 317, 320, 338, 339})
@@ -54,12 +47,12 @@ def findings(data: bytes, layout: tiff_layout.Layout, metadata: Metadata) -> Cou
         spans += page.directory.spans
         spans += [(offset, offset + length) for offset, length in page.segments()]
         found["tiff-thumbnail"] += page.reduced
-        found["exif-damaged"] += page.directory.unreadable
+        found["exif-damaged"] += len(page.directory.unreadable)
         for entry in page.directory.entries:
             slug = _SLUGS.get(entry.tag) or exif_tags.SLUGS.get(entry.tag, "tiff-other")
             if entry.tag == tiff_layout.ICC:
                 found["icc-damaged"] += icc.clean(entry.value) != entry.value
-            elif entry.tag in _STRUCTURE or (number == 0 and entry.tag in followed):
+            elif entry.tag in tiff_layout.STRUCTURE or (number == 0 and entry.tag in followed):
                 continue
             elif slug == "tiff-other" and holds_image(entry.value):
                 found["exif-embedded-image"] += 1
