@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from fastblur.dataset.files import jpeg_blocks
 from fastblur.dataset.files.codec import codec_of
 from fastblur.dataset.files.errors import ImageFileError
-from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
 from fastblur.dataset.files.sniff import sniff
+
+if TYPE_CHECKING:
+    from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
 
 
 def probe(data: bytes) -> ImageInfo:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastblur.dataset.files import exif, jpeg_blocks, jpeg_metadata
 from fastblur.dataset.files import jpeg_markers as jm
@@ -16,6 +16,9 @@ from fastblur.dataset.files.jpeg_tables import standard_quality
 from fastblur.dataset.files.limits import require_pixels
 from fastblur.dataset.files.optional import require
 from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 COLOURS = {1: "GRAY", 3: "RGB", 4: "CMYK"}
@@ -117,7 +120,7 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
             _check_samples(data, layout, pixels)
     except ImageFileError as error:
         raise ImageFileError("check-failed", f"the JPEG written does not read back ({error})") from error
-    return Encoded(data, dict(findings(picture.source, metadata)), notes)
+    return Encoded(data, dict(+jpeg_metadata.findings(picture.source, layout, metadata)), notes)
 
 
 def _encode_pixels(source: bytes, layout: jm.Layout, pixels: Frame) -> bytes:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from fastblur.dataset.files import exif, exif_tags, icc, ifd, tiff_layout
-from fastblur.dataset.files.picture import Metadata
 from fastblur.dataset.files.signatures import holds_image
+
+if TYPE_CHECKING:
+    from fastblur.dataset.files.picture import Metadata
 
 _SLUGS = {330: "sub-ifd", 700: "xmp", 33723: "iptc", 34377: "photoshop", 37724: "layers", 50740: "makernote"}
 # The tags that the writer sets by itself or from its own arguments.

@@ -88,7 +88,13 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
             model = model if model.lossless else frame.picture
             pictures.append((_encode_picture(pixels, model), frame.duration))
         data = webp_layout.animated_file(
-            layout.width, layout.height, pictures, layout.background, layout.loops, profile, block
+            layout.width,
+            layout.height,
+            pictures,
+            background=layout.background,
+            loops=layout.loops,
+            icc=profile,
+            exif=block,
         )
     _check(data, picture, metadata)
     return Encoded(data, findings(picture.source, metadata), [])
