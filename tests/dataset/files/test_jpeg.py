@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import simplejpeg
@@ -117,16 +118,25 @@ def test_every_quality_of_libjpeg_is_known_by_its_tables(quality: int) -> None:
         assert jm.parse(made).component_tables() == jm.parse(source).component_tables()
 
 
+@pytest.mark.parametrize("quality", [30, 75, 90, 95, 98])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_the_transform_is_the_accurate_one(quality: int, subsampling: int) -> None:
+    """The scan is the one Pillow writes for the same pixels: libjpeg's accurate DCT, not its fast one."""
+    picture = decode(builders.saved(PHOTO, "JPEG", quality=quality, subsampling=subsampling), max_pixels=10**6)
+    expected = builders.saved(picture.frames[0], "JPEG", quality=quality, subsampling=subsampling)
+    assert encode(picture, touched=[]).data == expected
+
+
 def test_an_encoder_that_writes_other_pixels_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = decode(FILES["4:2:0"], max_pixels=10**6)
-    encoder = simplejpeg.encode_jpeg
+    encoder = imagecodecs.jpeg8_encode
 
-    def wrong(pixels: Any, *arguments: Any) -> Any:
+    def wrong(pixels: Any, *arguments: Any, **options: Any) -> Any:
         changed = pixels.copy()
         changed[16:24, 16:24] = 255 - changed[16:24, 16:24]
-        return encoder(changed, *arguments)
+        return encoder(changed, *arguments, **options)
 
-    monkeypatch.setattr(simplejpeg, "encode_jpeg", wrong)
+    monkeypatch.setattr(imagecodecs, "jpeg8_encode", wrong)
     with pytest.raises(ImageFileError, match="further from its pixels") as caught:
         encode(picture, touched=[])
     assert caught.value.reason == "check-failed"
@@ -135,8 +145,8 @@ def test_an_encoder_that_writes_other_pixels_is_caught(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("cut", [1, 40, 400])
 def test_an_encoder_that_stops_early_is_caught(monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
     picture = decode(FILES["4:2:0"], max_pixels=10**6)
-    encoder = simplejpeg.encode_jpeg
-    monkeypatch.setattr(simplejpeg, "encode_jpeg", lambda *a: encoder(*a)[:-cut])
+    encoder = imagecodecs.jpeg8_encode
+    monkeypatch.setattr(imagecodecs, "jpeg8_encode", lambda *a, **k: encoder(*a, **k)[:-cut])
     with pytest.raises(ImageFileError, match="check-failed"):
         encode(picture, touched=[], check="structure")
 
