@@ -142,7 +142,12 @@ def _jpeg_encoders(pixels: Any, quality: int) -> dict[str, Callable[[], Candidat
 
         bgr = np.ascontiguousarray(pixels[..., ::-1])
         options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-        return Candidate("OpenCV (BGR)", cv2.imencode(".jpg", bgr, options)[1].tobytes, _opened)
+
+        def encode() -> bytes:
+            data: bytes = cv2.imencode(".jpg", bgr, options)[1].tobytes()
+            return data
+
+        return Candidate("OpenCV (BGR)", encode, _opened)
 
     return {
         "simplejpeg": simplejpeg,
