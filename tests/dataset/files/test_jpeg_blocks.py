@@ -172,3 +172,31 @@ def test_extreme_pixels_can_be_coded() -> None:
     encoded = encode(picture, touched=[(0, 0, 83, 61)], jpeg="blocks")
     assert encoded.notes == []
     assert np.abs(decode(encoded.data, max_pixels=10**6).frames[0].astype(int) - picture.frames[0]).max() <= 4
+
+
+@pytest.mark.parametrize("touched", [[], [(0, 0, 40, 40)], [(31, 20, 60, 60)], [(-9, -9, 0, 0)]])
+def test_a_change_outside_the_boxes_is_refused(touched: list[tuple[int, int, int, int]]) -> None:
+    picture = decode(FILES["4:2:0"], max_pixels=10**6)
+    picture.frames[0][50, 30] ^= 255
+    with pytest.raises(ValueError, match="pixel at x 30, y 50 was changed, but lies in none"):
+        encode(picture, touched=touched, jpeg="blocks")
+
+
+def test_arithmetic_coding_is_read_and_becomes_huffman_coding() -> None:
+    import jpegio
+
+    from fastblur.dataset.files.scratch import scratch_path
+
+    with scratch_path(FILES["4:2:0"]) as path:
+        jpeg = jpegio.read(path)
+    jpeg.arith_code = True
+    with scratch_path() as path:
+        jpeg.write(path)
+        with open(path, "rb") as file:
+            source = file.read()
+    assert b"\xff\xc9" in source
+    picture = decode(source, max_pixels=10**6)
+    np.testing.assert_array_equal(picture.frames[0], decode(FILES["4:2:0"], max_pixels=10**6).frames[0])
+    encoded = encode(picture, touched=[], jpeg="blocks")
+    assert encoded.notes == ["jpeg-arithmetic-coding-became-huffman", "jpeg-blocks-fallback: arithmetic coding"]
+    assert b"\xff\xc0" in encoded.data

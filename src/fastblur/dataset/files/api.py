@@ -80,7 +80,8 @@ def encode(
     picture : Picture
         From `decode`; its frames hold the obfuscated pixels, with unchanged shapes and dtypes.
     touched : list of (x1, y1, x2, y2)
-        The half-open boxes, in stored pixels, that were changed. Only `jpeg="blocks"` uses them.
+        The half-open boxes, in stored pixels, that were changed. Only `jpeg="blocks"` uses them, and raises
+        `ValueError` if a pixel outside all of them was changed.
     metadata : {"safe", "keep", "strip"}
         ``safe`` keeps orientation, camera, exposure and date tags; ``keep`` also GPS, owner, serial numbers and
         descriptions; ``strip`` the orientation alone. None keeps previews, MakerNotes, XMP or comments; all keep the

@@ -101,8 +101,11 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
     state: _State = picture.state
     layout, pixels = state.layout, picture.frames[0]
     notes = list(state.notes)
+    if layout.arithmetic:
+        notes.append("jpeg-arithmetic-coding-became-huffman")
     stream: bytes | None = None
     if jpeg == "blocks":
+        _require_untouched(picture, touched)
         try:
             stream = jpeg_blocks.rewrite(picture.source, layout, pixels, touched)
         except jpeg_blocks.BlocksError as error:
@@ -121,6 +124,17 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
     except ImageFileError as error:
         raise ImageFileError("check-failed", f"the JPEG written does not read back ({error})") from error
     return Encoded(data, dict(+jpeg_metadata.findings(picture.source, layout, metadata)), notes)
+
+
+def _require_untouched(picture: Picture, touched: list[Box]) -> None:
+    """Raise if pixels outside the boxes were changed: rewriting blocks would lose that without a word."""
+    source = decode(picture.source, picture.info.width * picture.info.height).frames[0]
+    changed = source != picture.frames[0]
+    for x1, y1, x2, y2 in touched:
+        changed[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)] = False
+    if changed.any():
+        y, x = np.argwhere(changed)[0][:2].tolist()
+        raise ValueError(f"the pixel at x {x}, y {y} was changed, but lies in none of the {len(touched)} touched boxes")
 
 
 def _encode_pixels(source: bytes, layout: jm.Layout, pixels: Frame) -> bytes:
