@@ -116,13 +116,15 @@ def _survives(data: bytes) -> None:
         picture = decode(data, max_pixels=LIMIT)
     except ImageFileError:
         return
-    try:
-        encoded = encode(picture, touched=[(3, 3, 20, 20)])
-    except ImageFileError as error:
-        if error.reason not in ("unsupported", "check-failed"):
-            raise
-        return
-    assert previews(encoded.data, metadata="safe") == []
+    for mode in ("pixels", "blocks"):
+        try:
+            encoded = encode(picture, touched=[(3, 3, 20, 20)], jpeg=mode)
+        except ImageFileError as error:
+            if error.reason not in ("unsupported", "check-failed"):
+                raise
+            continue
+        assert previews(encoded.data, metadata="safe") == []
+        assert len(decode(encoded.data, max_pixels=LIMIT).frames) == len(picture.frames)
 
 
 @given(st.binary(max_size=64))
