@@ -91,3 +91,20 @@ def test_arguments_are_checked(name: str) -> None:
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
 def test_lossless_files_allow_no_difference(kind: str) -> None:
     assert allowed_difference(decode(FILES[kind], max_pixels=10**6)) == 0
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+@pytest.mark.parametrize("quality", [40, 75, 90, 96])
+def test_the_measured_bound_holds_outside_the_boxes(kind: str, quality: int) -> None:
+    for seed in range(3):
+        picture = decode(builders.saved(builders.photo(120, 160, seed=seed), kind, quality=quality), max_pixels=10**6)
+        before = picture.frames[0].copy()
+        source_bound = allowed_difference(picture)
+        picture.frames[0][30:70, 40:90] = 255 * (seed % 2)
+        bound = allowed_difference(picture)
+        after = decode(encode(picture, touched=[(40, 30, 90, 70)]).data, max_pixels=10**6).frames[0]
+        difference = np.abs(after.astype(int) - before).max(axis=2)
+        difference[30:70, 40:90] = 0
+        assert difference.max() <= bound
+        difference[14:82, 30:98] = 0
+        assert difference.max() <= source_bound

@@ -196,10 +196,14 @@ def coefficients_equal_outside(source: bytes, output: bytes, touched: list[Box])
 
 
 def allowed_difference(picture: Picture) -> float:
-    """The largest difference of a sample that encoding the picture's frames, as they are now, can explain.
+    """The largest difference of a sample, outside the boxes, that encoding a picture explains.
 
-    It is measured: the picture is encoded and decoded once, and a quarter and two levels are added for what other boxes
-    in the same blocks may change. For lossless files it is 0.
+    It is measured: the picture is encoded with its frames as they are now and decoded again, and a quarter and two
+    levels are added. For lossless files it is 0.
+
+    With the obfuscated frames the bound holds for every pixel that was not obfuscated. With the source's frames it
+    holds except within 2 pixels of a 16x16 block that a box touches, where the new edges ring. (Photographs with filled
+    boxes, JPEG quality 50 to 98 with and without subsampling, WebP quality 50 to 95: no pixel beyond it in 52 files.)
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ def parse(data: bytes) -> Layout:
         raise ImageFileError("truncated", f"TIFF ({error})") from error
     layout = Layout(order, tuple(pages))
     if not layout.frames:
-        raise ImageFileError("damaged", "TIFF without a page")
+        raise ImageFileError("unsupported", "TIFF whose pages are all reduced copies, as in raw camera files")
     return layout
 
 
