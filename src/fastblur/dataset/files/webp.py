@@ -66,7 +66,10 @@ def _encode_picture(pixels: Frame, source: webp_layout.Bitstream) -> webp_layout
         quality = vp8_quality.quality_of(source.chunks[-1].data)
         settings = {"quality": quality, "alpha_quality": 100, "exact": True}
     stream = io.BytesIO()
-    image.fromarray(pixels).save(stream, "WEBP", **settings)
+    try:
+        image.fromarray(pixels).save(stream, "WEBP", **settings)
+    except (OSError, ValueError) as error:  # a composited frame may be larger than any one picture can be
+        raise ImageFileError("unsupported", f"WebP that cannot be written again ({error})") from error
     picture = webp_layout.parse(stream.getvalue()).still
     if picture is None:
         raise ImageFileError("check-failed", "the WebP encoder wrote an animation for one picture")
