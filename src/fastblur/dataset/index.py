@@ -150,10 +150,10 @@ class Index:
             yield os.fsdecode(key)
 
     def files_without_key(self) -> Iterator[str]:
-        """Files that no annotation names, in the order of their paths."""
+        """Files that no annotation names and that could be copied, in the order of their paths."""
         query = (
             "SELECT f.path FROM files f LEFT JOIN keys k ON k.path = f.path "
-            "WHERE k.path IS NULL AND NOT f.ambiguous ORDER BY f.path"
+            "WHERE k.path IS NULL AND f.problem IS NULL AND NOT f.ambiguous ORDER BY f.path"
         )
         for (path,) in self._db.execute(query):
             yield os.fsdecode(path)

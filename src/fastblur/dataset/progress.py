@@ -1,0 +1,19 @@
+"""How far a run has come, on a terminal; silent anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+
+@contextmanager
+def bar(total: int, what: str, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar with images per second and the time left; yields what to call with the number of files done."""
+    with tqdm(total=total, desc=what, unit=" files", disable=True if quiet else None, smoothing=0.05) as progress:
+
+        def advance(files: int) -> None:
+            progress.update(files)
+
+        yield advance
