@@ -7,8 +7,19 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 
 FORMATS = ("imagenet", "coco", "yolo", "voc", "wider", "rekognition", "openimages", "csv")
+
+_EXTRA = {
+    "PIL": "Pillow",
+    "imagecodecs": "imagecodecs",
+    "jpegio": "pyjpegio",
+    "msgspec": "msgspec",
+    "simplejpeg": "simplejpeg",
+    "tifffile": "tifffile",
+    "tqdm": "tqdm",
+}
 
 DONE, NOT_ALL_DONE, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -59,12 +70,10 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (default: the process's own); the exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        from .dataset import commands
-    except ModuleNotFoundError as error:
-        if error.name and error.name.partition(".")[0] == "fastblur":
-            raise
-        return _fail(f"this command needs {error.name}: pip install 'fastblur[dataset]'", USAGE)
+    if missing := [package for module, package in _EXTRA.items() if find_spec(module) is None]:
+        return _fail(f"this command needs {', '.join(missing)}: pip install 'fastblur[dataset]'", USAGE)
+    from .dataset import commands  # imports the extra
+
     try:
         return int(getattr(commands, options.command)(options))
     except KeyboardInterrupt:

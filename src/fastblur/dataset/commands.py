@@ -114,7 +114,7 @@ def info(options: argparse.Namespace) -> int:
         print(f"fastblur {version('fastblur')}, Python {platform.python_version()}, {platform.platform()}")
         for name, value in fastblur.build_info().items():
             print(f"{name}: {value}")
-        for package in ("numpy", "pillow", "simplejpeg", "tifffile", "msgspec"):
+        for package in ("numpy", "pillow", "simplejpeg", "pyjpegio", "imagecodecs", "tifffile", "msgspec"):
             print(f"{package}: {_version(package)}")
         return 0
     failed = 0

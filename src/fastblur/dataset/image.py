@@ -66,8 +66,15 @@ def make(item: Item, source: bytes, parameters: Parameters) -> Made:
                 raise LeftOut(
                     "multi-frame", f"frames of {frame.shape[1]}x{frame.shape[0]} and {info.width}x{info.height}"
                 )
-            methods.obfuscate(frame, applied, parameters, cmyk=info.mode == "CMYK")
-        encoded = files.encode(picture, touched=applied.touched, metadata=parameters.metadata, jpeg=parameters.jpeg)
+            methods.obfuscate(frame, applied, info, parameters)
+        # What was encoded from pixels is read back in structure here; `fastblur verify` compares the pixels.
+        encoded = files.encode(
+            picture,
+            touched=applied.touched,
+            metadata=parameters.metadata,
+            jpeg=parameters.jpeg,
+            check="structure",
+        )
     except ImageFileError as error:
-        raise LeftOut(error.reason, str(error)) from None
+        raise LeftOut(error.reason, str(error).removeprefix(f"{error.reason}: ")) from None
     return Made("obfuscated", encoded.data, applied, found.degenerate, encoded.dropped, encoded.notes)

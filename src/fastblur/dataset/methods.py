@@ -55,7 +55,7 @@ def plan(boxes: Sequence[Box], info: ImageInfo, parameters: Parameters) -> Appli
     return Applied([(boxes[i], strengths[i]) for i in order], touched)
 
 
-def obfuscate(pixels: Pixels, applied: Applied, parameters: Parameters, *, cmyk: bool = False) -> None:
+def obfuscate(pixels: Pixels, applied: Applied, info: ImageInfo, parameters: Parameters) -> None:
     """Do in place to one frame, (H, W) or (H, W, C), what `plan` says."""
     if not applied.boxes:
         return
@@ -82,14 +82,17 @@ def obfuscate(pixels: Pixels, applied: Applied, parameters: Parameters, *, cmyk:
     elif parameters.method == "pixelate":
         fastblur.pixelate(pixels, boxes, strengths, **common)
     else:
-        fastblur.fill(pixels, boxes, fill_value(pixels, parameters.value, cmyk=cmyk), **common)
+        fastblur.fill(pixels, boxes, fill_value(pixels, parameters.value, info), **common)
 
 
-def fill_value(pixels: Pixels, rgb: tuple[int, int, int], *, cmyk: bool) -> list[int]:
-    """The colour `rgb`, in levels of 255, in the channels and the depth of `pixels`: opaque, grey by its luma."""
+def fill_value(pixels: Pixels, rgb: tuple[int, int, int], info: ImageInfo) -> list[int]:
+    """The colour `rgb`, in levels of 255, in the channels and the depth of `pixels`: opaque, grey by its luma.
+
+    CMYK is ink, the less the lighter; JPEG files store it the other way round, as Adobe's programs began to.
+    """
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    if cmyk:
-        value = [255 - level for level in rgb] + [0]
+    if info.mode.startswith("CMYK"):
+        value = [*rgb, 255] if info.format == "jpeg" else [*(255 - level for level in rgb), 0]
     elif channels <= 2:
         value = [round(0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]), 255][:channels]
     else:

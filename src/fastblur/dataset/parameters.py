@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 METHODS = ("gaussian", "pixelate", "fill", "imagenet2021")
 IMAGENET_MEAN = (124, 116, 104)
@@ -27,8 +27,8 @@ class Parameters:
     margin: float = 0.1
     shape: str = "rectangle"
     feather: float = 0.1
-    jpeg: str = "pixels"
-    metadata: str = "safe"
+    jpeg: Literal["pixels", "blocks"] = "pixels"
+    metadata: Literal["keep", "safe", "strip"] = "safe"
     unannotated: str = "error"
     boxes_orientation: str | None = None
     copy_other: bool = False
