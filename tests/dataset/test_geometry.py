@@ -119,8 +119,8 @@ coordinate = st.floats(-200, 200)
 @given(st.tuples(coordinate, coordinate, coordinate, coordinate), st.floats(0, 50), st.floats(0, 50))
 def test_the_working_box_holds_the_box_and_stays_inside(box: Box, grow: float, feather: float) -> None:
     x1, y1, x2, y2 = working_box(box, grow, feather, 100, 60)
-    assert 0 <= x1
-    assert 0 <= y1
+    assert x1 >= 0
+    assert y1 >= 0
     assert x2 <= 100
     assert y2 <= 60
     assert x1 <= max(box[0] - grow, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -39,14 +41,16 @@ def test_the_method_is_the_librarys_with_each_boxs_own_strength(method: str, mod
     expected = pixels.copy()
     for box, strength in ((LARGE, 6.0), (SMALL, 4.0)):
         side = max(box[2] - box[0], box[3] - box[1])
-        common = {"margin": 0.1 * side, "feather": 0.1 * side, "out": expected}
+        common: dict[str, Any] = {"margin": 0.1 * side, "feather": 0.1 * side, "out": expected}
+        common["layout"] = "HW" if mode == "L" else "HWC"
+        boxes = np.array([box])
         if method == "gaussian":
-            fastblur.gaussian_blur(expected, [box], [strength], **common)
+            fastblur.gaussian_blur(expected, boxes, strength, **common)
         elif method == "pixelate":
-            fastblur.pixelate(expected, [box], [strength], **common)
+            fastblur.pixelate(expected, boxes, strength, **common)
         else:
             value = {"L": [18], "RGB": [10, 20, 30], "RGBA": [10, 20, 30, 255]}[mode]
-            fastblur.fill(expected, [box], value, **common)
+            fastblur.fill(expected, boxes, value, **common)
     methods.obfuscate(pixels, methods.plan([SMALL, LARGE], info(mode), parameters), info(mode), parameters)
     np.testing.assert_array_equal(pixels, expected)
 

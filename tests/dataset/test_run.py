@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +14,9 @@ from fastblur import cli
 from fastblur.dataset import worker
 
 from .trees import FACE, annotate, blur, content, lines, photo, pixels, rows, save, tree, verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_the_same_tree_comes_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,7 +154,7 @@ class TestLeftOut:
         boxes = annotate(
             tmp_path / "boxes.json",
             {
-                **dict.fromkeys(("good.png", "truncated.png", "damaged.png", "turned.jpg", "movie.png"), [FACE]),
+                **{name: [FACE] for name in ("good.png", "truncated.png", "damaged.png", "turned.jpg", "movie.png")},
                 "empty-box.png": [(5, 5, 5, 9)],
                 "outside.png": [(200, 200, 220, 220)],
             },
@@ -203,7 +206,7 @@ class TestLeftOut:
         (src / "out.png").symlink_to(outside)
         (src / "in.png").symlink_to(src / "n0" / "image0.png")
         (src / "folder").symlink_to(tmp_path / "outside")
-        (src / "loop").symlink_to(src)
+        (src / "loop").symlink_to(src / "n1")
         (src / "broken.png").symlink_to("nowhere")
         os.mkfifo(src / "pipe")
         names = [f"n{i % 2}/image{i}.png" for i in range(6)]
@@ -214,7 +217,7 @@ class TestLeftOut:
         reasons = {path: row["reason"] for path, row in rows(tmp_path / "dst").items() if "reason" in row}
         assert reasons == {
             "out.png": "link-leaves-tree",
-            "folder": "link-to-folder",
+            "folder": "link-leaves-tree",
             "loop": "link-to-folder",
             "broken.png": "link-broken",
             "pipe": "special-file",

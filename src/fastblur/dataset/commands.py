@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import platform
 import sqlite3
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import fastblur
 
@@ -25,6 +25,9 @@ from .run import blur as run_blur
 from .tree import printable
 from .verify import verify as run_verify
 from .worker import OutputError
+
+if TYPE_CHECKING:
+    import argparse
 
 
 class OptionError(ValueError):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .annotations import Box, Entry
-from .files import ImageInfo
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .annotations import Box, Entry
+    from .files import ImageInfo
 
 MOST_LOST = 0.5
 """A box that loses more than this share of its area at the image's edge belongs to another image."""
 
 
-class LeftOut(Exception):
+class LeftOut(Exception):  # noqa: N818 - an outcome, not a failure
     """The image cannot be obfuscated safely; `reason` is a slug for the manifest, the text says what was wrong."""
 
     def __init__(self, reason: str, detail: str = "") -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from . import files, methods
-from .annotations import Box
 from .files import ImageFileError
 from .geometry import LeftOut, stored_boxes
-from .index import Item
 from .methods import Applied
-from .parameters import Parameters
+
+if TYPE_CHECKING:
+    from .annotations import Box
+    from .index import Item
+    from .parameters import Parameters
 
 HEAD = 4096
 """How many bytes of a file tell its format."""

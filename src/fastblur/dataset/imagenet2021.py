@@ -13,13 +13,16 @@ within another: a crop with that much around it gives the same bits as the whole
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from .annotations import Box
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .annotations import Box
 
 Region = tuple[int, int, int, int]
 

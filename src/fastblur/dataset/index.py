@@ -21,14 +21,18 @@ import os
 import posixpath
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .annotations import Entry
-from .tree import Found
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .tree import Found
 
 _MAX_FOLDERS = 32
+_AMBIGUOUS = "ambiguous-annotation: the annotations name it in a way that fits several images or entries"
 _SCHEMA = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;
 CREATE TABLE entries (key BLOB, boxes BLOB, normalised INTEGER, width INTEGER, height INTEGER, problem TEXT);
@@ -171,9 +175,12 @@ class Index:
                 for _, _, _, key, boxes, normalised, width, height, trouble in rows
                 if key is not None
             ]
-            if ambiguous and not problem:
-                problem = "ambiguous-annotation: the annotations name it in a way that fits several images or entries"
-            yield Item(os.fsdecode(path), problem, bool(entries) or bool(ambiguous), entries)
+            yield Item(
+                os.fsdecode(path),
+                problem or (_AMBIGUOUS if ambiguous else None),
+                bool(entries) or bool(ambiguous),
+                entries,
+            )
 
 
 def _key(key: str) -> bytes:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +11,14 @@ import numpy.typing as npt
 import fastblur
 
 from . import imagenet2021
-from .annotations import Box
-from .files import ImageInfo
 from .geometry import LeftOut, working_box
-from .parameters import Parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .annotations import Box
+    from .files import ImageInfo
+    from .parameters import Parameters
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 

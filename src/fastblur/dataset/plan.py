@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import files
 from .annotations import READERS, ReaderOptions, digest
 from .image import HEAD
 from .index import Index, Item
-from .parameters import Parameters
 from .tree import printable, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .parameters import Parameters
 
 LEAST_FOUND = 0.99
 """Share of the annotated images that must be found."""
 _EXAMPLES = 3
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - an outcome, not a failure
     """The run must not begin; the message says why and shows examples."""
 
 

@@ -6,15 +6,19 @@ import base64
 import heapq
 import html
 import io
-from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
 
 from . import manifest
-from .manifest import Row
 from .tree import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from .manifest import Row
 
 _SLOWEST = 20
 _FAILED = 1000
@@ -74,7 +78,8 @@ def _page(dst: Path, record: Path, header: Row, src: Path | None, samples: int) 
     yield "<h2>Slowest files</h2>" + _table(("file", "ms"), ((row["path"], row.get("ms", 0)) for row in slow))
     yield "<h2>Parameters</h2>" + _table(("name", "value"), sorted(header["parameters"].items()))
     annotations = header.get("annotations", {})
-    yield f"<p>Annotations: {_text(annotations.get('format'))}, SHA-256 <code>{_text(annotations.get('sha256'))}</code>."
+    yield f"<p>Annotations: {_text(annotations.get('format'))}, "
+    yield f"SHA-256 <code>{_text(annotations.get('sha256'))}</code>."
     yield f" fastblur {_text(header.get('fastblur'))}.</p>"
     if src is not None:
         yield "<h2>Before and after</h2><p class=bad>This report shows clear images: keep it as safe as them.</p>"

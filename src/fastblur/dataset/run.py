@@ -11,16 +11,20 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import disk, manifest, worker
-from .index import Item
-from .manifest import Row
 from .parameters import Parameters, digest
 from .plan import Annotations, Exclusion, Plan, Refused, check_folders
 from .pool import Pool
 from .tree import printable
 from .worker import Job, Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .index import Item
+    from .manifest import Row
 
 _BATCH = 32
 _SYNC_EVERY = 1024

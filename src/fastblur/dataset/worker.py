@@ -5,23 +5,28 @@ Nothing here gives a file its final name. The parent does, once the data is on d
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .geometry import LeftOut
 from .image import HEAD, Made, decide, make
-from .index import Item
-from .manifest import Row
-from .parameters import Parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from .index import Item
+    from .manifest import Row
+    from .parameters import Parameters
 
 MAX_FILE_BYTES = 1 << 31
 """Image files beyond this are refused: they are read in whole."""
@@ -55,7 +60,7 @@ _job: Job
 
 def start(job: Job) -> None:
     """Set up a worker process: the parent alone handles Ctrl-C, and a worker does not outlive it."""
-    global _job
+    global _job  # noqa: PLW0603 - a worker process has one job
     _job = job
     parent = parent_process()
     if parent is not None:
@@ -88,7 +93,7 @@ def run_one(item: Item, job: Job) -> Outcome:
         row.update(reason="unreadable", detail=error.strerror or str(error))
     except MemoryError:
         row.update(reason="out-of-memory", detail="decoding it needs more memory than there is")
-    except Exception as error:  # noqa: BLE001 - a defect in a codec must cost one image, not the run
+    except Exception as error:  # a defect in a codec must cost one image, not the run
         row.update(reason="failed", detail=f"{type(error).__name__}: {error}")
     row["ms"] = round(1000 * (time.perf_counter() - begun), 2)
     return Outcome(row, temporary)
@@ -191,12 +196,11 @@ def hash_file(path: str | Path) -> tuple[int, str]:
 
 
 _folders: set[Path] = set()
-_written = 0
+_number = itertools.count(1)
 
 
 def _temporary(final: Path) -> str:
     """A new name in the folder of `final`, which is made if need be and must lie inside the output folder."""
-    global _written
     folder = final.parent
     if folder not in _folders:
         try:
@@ -209,12 +213,9 @@ def _temporary(final: Path) -> str:
         if len(_folders) > 10_000:
             _folders.clear()
         _folders.add(folder)
-    _written += 1
-    return os.path.join(folder, TEMPORARY.format(f"{os.getpid()}-{_written}"))
+    return os.path.join(folder, TEMPORARY.format(f"{os.getpid()}-{next(_number)}"))
 
 
 def _remove(path: str) -> None:
-    try:
+    with contextlib.suppress(OSError):
         os.unlink(path)
-    except OSError:
-        pass

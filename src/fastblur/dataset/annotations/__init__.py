@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import coco, imagenet, rekognition, table, voc, wider, yolo
 from .entry import AnnotationError, Box, Entry, Labels, ReaderOptions, files_below
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 __all__ = ["READERS", "AnnotationError", "Box", "Entry", "Labels", "Reader", "ReaderOptions", "digest"]
 

@@ -6,13 +6,16 @@ annotation may have a segmentation and no box.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from .entry import AnnotationError, Entry, ReaderOptions
 from .json_items import decode, mapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 class _Image(msgspec.Struct):

@@ -6,13 +6,16 @@ Their names are unique, so the name alone is the key.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from .entry import Entry, ReaderOptions
 from .json_items import decode, mapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 class _Url(msgspec.Struct):

@@ -8,13 +8,16 @@ the same as an empty one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from .entry import AnnotationError, Box, Entry, ReaderOptions, corners, files_below
 from .json_items import decode, mapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 class _Rectangle(msgspec.Struct, rename="pascal"):

@@ -7,10 +7,13 @@ columns XMin, XMax, YMin, YMax, so columns are found by name, never by position;
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .entry import AnnotationError, Entry, ReaderOptions, corners, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 FIELDS = {
     "xyxy": ("x1", "y1", "x2", "y2"),
@@ -32,14 +35,14 @@ def read_csv(path: Path, options: ReaderOptions) -> Iterator[Entry]:
         raise AnnotationError(f"--columns: {unknown[0]!r} is not one of {', '.join(names)}")
     names.update(options.columns)
     mapped = {name for name, _ in options.columns}
-    yield from _rows(path, names, mapped, fields, options, options.box_format, options.normalised)
+    yield from _rows(path, names, mapped, fields, options, box_format=options.box_format, normalised=options.normalised)
 
 
 def read_openimages(path: Path, options: ReaderOptions) -> Iterator[Entry]:
     """Entries of an OpenImages box file. `labels` are values of LabelName, such as /m/0dzct (a human face)."""
     fields = FIELDS["xyxy"]
     names = dict(zip(("path", *fields, "label"), ("ImageID", "XMin", "YMin", "XMax", "YMax", "LabelName"), strict=True))
-    yield from _rows(path, names, set(names), fields, options, "xyxy", True)
+    yield from _rows(path, names, set(names), fields, options, box_format="xyxy", normalised=True)
 
 
 def _rows(
@@ -48,6 +51,7 @@ def _rows(
     required: set[str],
     fields: tuple[str, ...],
     options: ReaderOptions,
+    *,
     box_format: str,
     normalised: bool,
 ) -> Iterator[Entry]:

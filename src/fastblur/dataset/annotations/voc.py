@@ -6,11 +6,14 @@ have boxes of their own inside it; the XML may name another file than the one it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from .entry import AnnotationError, Box, Entry, ReaderOptions, files_below, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def read(path: Path, options: ReaderOptions) -> Iterator[Entry]:

@@ -5,10 +5,13 @@ Trap: an image with 0 faces still carries one dummy row of zeros (in some editio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .entry import AnnotationError, Box, Entry, ReaderOptions, corners, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def read(path: Path, options: ReaderOptions) -> Iterator[Entry]:

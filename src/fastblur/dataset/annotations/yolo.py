@@ -7,8 +7,7 @@ class names often lie among the files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from .entry import (
     AnnotationError,
@@ -19,6 +18,10 @@ from .entry import (
     files_below,
     number,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path, PurePath
 
 NOT_ANNOTATIONS = frozenset({"classes.txt", "labels.txt", "obj_names.txt", "train.txt", "val.txt", "test.txt"})
 
