@@ -228,6 +228,7 @@ class _Run:
             "resumed": resumed,
             "sha256_of_lines": manifest.digest_of_lines(self._record),
         }
+        summary["digest"] = digest(summary)
         writer.write([{"summary": summary}])
         disk.sync([], self._request.dst)
         self._secret.unlink(missing_ok=True)

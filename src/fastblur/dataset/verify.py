@@ -110,13 +110,17 @@ class _Rows:
             if not inserted.rowcount:
                 yield Finding(row["path"], "the manifest has two rows of it")
         summary: Row | None = None
-        for _, row in manifest.read(self._record):
+        canonical = True
+        for raw, row in manifest.read(self._record):
+            canonical = manifest.line(row) == raw
             if summary is not None:
                 yield Finding(self._record.name, "it goes on after its summary")
                 break
             summary = row.get("summary")
         if summary is None:
             yield Finding(self._record.name, "it has no summary: the run did not end")
+        elif not canonical or digest({k: v for k, v in summary.items() if k != "digest"}) != summary.get("digest"):
+            yield Finding(self._record.name, "its summary does not have the digest it claims")
         elif {**summary, **tally.as_json()} != summary:
             yield Finding(self._record.name, "its summary does not count what its rows say")
         elif summary.get("sha256_of_lines") != manifest.digest_of_lines(self._record):
