@@ -1,7 +1,7 @@
 """Image files: read them whole, and write them anew with nothing in them but what is on the allowlist.
 
-A rebuilt file holds the pixels, the ICC profile and the listed EXIF tags. Thumbnails, previews, MakerNotes, XMP, layers,
-comments and data behind the end of the picture are left out and counted.
+A rebuilt file holds the pixels, the ICC profile and the listed EXIF tags. Thumbnails, previews, MakerNotes, XMP,
+layers, comments and data behind the end of the picture are left out and counted.
 """
 
 from fastblur.dataset.files.api import (

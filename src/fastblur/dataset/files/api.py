@@ -45,8 +45,8 @@ def decode(data: bytes, *, max_pixels: int) -> Picture:
     Returns
     -------
     Picture
-        With `frames` of shape (H, W) or (H, W, C), uint8 or uint16. Palettes are looked up (RGB, or RGBA where the palette
-        or one colour is transparent), 1, 2 and 4 bits become 8-bit grey.
+        With `frames` of shape (H, W) or (H, W, C), uint8 or uint16. Palettes are looked up (RGB, or RGBA where a colour
+        is transparent), 1, 2 and 4 bits become 8-bit grey.
 
     Raises
     ------
@@ -79,15 +79,16 @@ def encode(
         The half-open boxes, in stored pixels, that were changed. Only `jpeg="blocks"` uses them.
     metadata : {"safe", "keep", "strip"}
         ``safe`` keeps orientation, camera, exposure and date tags; ``keep`` also GPS, owner, serial numbers and
-        descriptions; ``strip`` the orientation alone. None keeps previews, MakerNotes, XMP or comments; all keep the ICC
-        profile.
+        descriptions; ``strip`` the orientation alone. None keeps previews, MakerNotes, XMP or comments; all keep the
+        ICC profile.
     jpeg : {"pixels", "blocks"}
         Encode all of a JPEG again with the tables and the sampling it had, or rewrite only the DCT blocks that a box
         touches and leave every other coefficient as it is. Where the latter cannot be done, the former is, and `notes`
         says why.
     check : {"full", "structure"}
-        What is read back of a JPEG encoded from pixels: ``full`` decodes it and holds every 8x8 block against the pixels;
-        ``structure`` reads its segments, tables and scans only. All other files are always decoded and compared.
+        What is read back of a JPEG encoded from pixels: ``full`` decodes it and holds every 8x8 block against the
+        pixels; ``structure`` reads its segments, tables and scans only. All other files are always decoded and
+        compared.
 
     Returns
     -------
@@ -111,7 +112,20 @@ def encode(
     ):
         if value not in choices:
             raise ValueError(f"{name} is {value!r}; accepted are {', '.join(choices)}")
+    _require_frames(picture)
     return codec_of(picture.source).encode(picture, touched, metadata, jpeg, check)
+
+
+def _require_frames(picture: Picture) -> None:
+    """Raise unless the frames still are what the source had."""
+    info = picture.info
+    dtype = np.uint16 if "16" in info.mode else np.uint8
+    if len(picture.frames) != info.frames:
+        raise ValueError(f"{len(picture.frames)} frames; the file has {info.frames}")
+    for number, frame in enumerate(picture.frames):
+        if frame.shape[:2] != (info.height, info.width) or frame.ndim not in (2, 3) or frame.dtype != dtype:
+            expected = f"({info.height}, {info.width}[, C]) of {np.dtype(dtype)}"
+            raise ValueError(f"frame {number} is {frame.shape} of {frame.dtype}; the file has {expected}")
 
 
 def previews(data: bytes, *, metadata: Metadata = "keep") -> list[str]:

@@ -12,7 +12,8 @@ from fastblur.dataset.files import png_chunks
 from fastblur.dataset.files.errors import ImageFileError
 from fastblur.dataset.files.picture import Frame
 
-_FCTL = ">IIIIIHHBB"
+# fcTL behind its sequence number: width, height, x, y, delay as a fraction, dispose and blend operation.
+_FCTL = ">IIIIHHBB"
 _NONE, _BACKGROUND, _PREVIOUS = 0, 1, 2
 _SOURCE, _OVER = 0, 1
 
@@ -77,11 +78,11 @@ def _read_frames(layout: png_chunks.Layout) -> tuple[int, list[_Frame], bytes | 
         ):
             raise ImageFileError("damaged", "animated PNG with a damaged or missing frame chunk")
         if chunk.type == b"fcTL":
-            if len(chunk.data) != struct.calcsize(_FCTL):
+            if len(chunk.data) != 4 + struct.calcsize(_FCTL):
                 raise ImageFileError("damaged", "animated PNG with a wrong fcTL chunk")
             finish()
             sequence += 1
-            pending, parts = struct.unpack(_FCTL, chunk.data)[1:], []
+            pending, parts = struct.unpack(_FCTL, chunk.data[4:]), []
             _require_inside(layout.header, pending)
         elif chunk.type == b"fdAT":
             if pending is None:
@@ -176,7 +177,7 @@ def encode(
         pictures.append((b"IDAT", encode_still(frames[-1])[1]))
     for frame, delay in zip(animated, animation.delays, strict=True):
         header, compressed = encode_still(frame)
-        control = struct.pack(_FCTL[0] + _FCTL[2:], header.width, header.height, 0, 0, *delay, _NONE, _SOURCE)
+        control = struct.pack(_FCTL, header.width, header.height, 0, 0, *delay, _NONE, _SOURCE)
         pictures.append((b"fcTL", numbered(control)))
         pictures.append((b"IDAT", compressed) if len(pictures) == 1 else (b"fdAT", numbered(compressed)))
     return header, [(b"acTL", struct.pack(">II", len(animated), animation.plays))], pictures

@@ -38,8 +38,8 @@ def decode(data: bytes, max_pixels: int) -> Picture:
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
         if isinstance(error, ImageFileError):
             raise
-        reason = "truncated" if "truncated" in str(error) or "not enough" in str(error) else "damaged"
-        raise ImageFileError("truncated" if reason == "truncated" else "damaged", f"BMP data ({error})") from error
+        early = "truncated" in str(error) or "not enough" in str(error)
+        raise ImageFileError("truncated" if early else "damaged", f"BMP data ({error})") from error
     return Picture(_info(header), [pixels], data, header)
 
 
@@ -48,7 +48,8 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
     header: bmp_header.Header = picture.state
     profile = icc.clean(header.icc) if header.icc else b""
     pixels = picture.frames[0]
-    planes = pixels[..., None] if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]] if pixels.shape[2] == 4 else [2, 1, 0]]
+    # BMP stores blue first.
+    planes = pixels[..., None] if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
     height, width, channels = planes.shape
     rows = planes[::-1].reshape(height, width * channels)
     padded = np.pad(rows, ((0, 0), (0, -(width * channels) % 4)))

@@ -13,7 +13,10 @@ _PROFILE_EMBEDDED = b"DEBM"
 
 @dataclass(frozen=True)
 class Header:
-    """File and information header; `palette` is the number of colours, `used` the bytes that some field accounts for."""
+    """File and information header.
+
+    `palette` is the number of colours, `gap` the bytes between headers and pixels, `end` the offset behind all data.
+    """
 
     width: int
     height: int
@@ -97,7 +100,9 @@ def pack(width: int, height: int, bits: int, resolution: tuple[int, int], profil
     offset = 14 + size + len(palette)
     length = (width * bits + 31) // 32 * 4 * height
     compression = 3 if bits == 32 else 0
-    info = struct.pack("<IiiHHIIiiII", size, width, height, 1, bits, compression, length, *resolution, len(palette) // 4, 0)
+    info = struct.pack(
+        "<IiiHHIIiiII", size, width, height, 1, bits, compression, length, *resolution, len(palette) // 4, 0
+    )
     if size == 124:
         masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000) if bits == 32 else (0, 0, 0, 0)
         space = b"DEBM" if profile else b"BGRs"

@@ -20,9 +20,7 @@ class Codec(Protocol):
     def decode(self, data: bytes, max_pixels: int) -> Picture:
         """All frames, complete and checked."""
 
-    def encode(
-        self, picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegMode, check: Check
-    ) -> Encoded:
+    def encode(self, picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegMode, check: Check) -> Encoded:
         """A rebuilt file, read again and checked."""
 
     def findings(self, data: bytes, metadata: Metadata) -> dict[str, int]:
@@ -36,5 +34,7 @@ def codec_of(data: bytes) -> Codec:
     """The codec for a file, by its content."""
     found = sniff(data[:32])
     if found is None:
-        raise ImageFileError("not-an-image", f"the {len(data)} bytes begin with {data[:8]!r}: none of {', '.join(_MODULES)}")
+        raise ImageFileError(
+            "not-an-image", f"the {len(data)} bytes begin with {data[:8]!r}: none of {', '.join(_MODULES)}"
+        )
     return cast(Codec, _MODULES[found])

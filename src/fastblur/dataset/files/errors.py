@@ -21,8 +21,8 @@ class ImageFileError(ValueError):
     Attributes
     ----------
     reason : str
-        A stable slug for records: ``not-an-image`` (the content is none of the handled formats), ``truncated`` (the file
-        ends early), ``damaged`` (its structure or its compressed data is wrong), ``too-large`` (more pixels than
+        A stable slug for records: ``not-an-image`` (the content is none of the handled formats), ``truncated`` (the
+        file ends early), ``damaged`` (its structure or its compressed data is wrong), ``too-large`` (more pixels than
         allowed), ``multi-frame`` (frames that cannot be rebuilt safely), ``unsupported`` (valid, but of a kind that is
         not handled), ``check-failed`` (the file just made does not read back as what was to be written).
     """

@@ -46,7 +46,7 @@ def orientation(block: bytes) -> int:
         return 1
     entry = found["ifd0"].get(exif_tags.ORIENTATION)
     value = entry.integer(order) if entry else None
-    return value if value in range(1, 9) else 1
+    return value if value is not None and 1 <= value <= 8 else 1
 
 
 def allowed(entry: ifd.Entry, directory: str, metadata: Metadata) -> bool:
@@ -134,7 +134,7 @@ def findings(block: bytes, metadata: Metadata) -> Counter[str]:
         order, directories, broken = _directories(block)
     except ifd.IfdError:
         return Counter({"exif-damaged": 1})
-    found["exif-damaged"] += broken + sum(directory.unreadable for directory in directories.values())
+    found["exif-damaged"] += broken + sum(len(directory.unreadable) for directory in directories.values())
     spans = [(0, 8)]
     for name, directory in directories.items():
         spans += directory.spans
@@ -157,7 +157,7 @@ def sub_findings(data: bytes, metadata: Metadata) -> tuple[Counter[str], list[tu
     for name, directory in directories.items():
         if name != "ifd0":
             spans += directory.spans
-            found["exif-damaged"] += directory.unreadable
+            found["exif-damaged"] += len(directory.unreadable)
             found["sub-ifd"] += bool(directory.next)
             found.update(_directory_findings(name, directory, order, metadata))
     return found, spans
@@ -173,13 +173,14 @@ def _directory_findings(name: str, directory: ifd.Directory, order: ifd.Order, m
             continue
         if name == "gps" and metadata != "keep":
             continue  # counted once, by its pointer
+        slug = exif_tags.SLUGS.get(entry.tag, "exif-other") if name != "gps" else "exif-other"
         if entry.tag in seen:
             found["exif-duplicate"] += 1
-        elif entry.tag not in exif_tags.ALLOWED[metadata][name]:
-            found[exif_tags.SLUGS.get(entry.tag, "exif-other") if name != "gps" else "exif-other"] += 1
-        elif holds_image(entry.value):
+        elif holds_image(entry.value) and slug == "exif-other":
             found["exif-embedded-image"] += 1
-        elif len(entry.value) > exif_tags.longest(entry.tag):
+        elif entry.tag not in exif_tags.ALLOWED[metadata][name]:
+            found[slug] += 1
+        elif not allowed(entry, name, metadata):
             found["exif-oversized"] += 1
         seen.add(entry.tag)
     return found

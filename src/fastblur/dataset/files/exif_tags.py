@@ -1,7 +1,7 @@
 """The EXIF tags a rebuilt file may carry, at which `metadata` level, and how long their values may be.
 
-Everything that is not in these tables is dropped. Tags of fixed size get little room; no level lets through a value long
-enough for a preview picture.
+Everything that is not in these tables is dropped. Tags of fixed size get little room; no level lets through a value
+long enough for a preview picture.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SAFE_EXIF = frozenset({
     0xA000, 0xA001, 0xA002, 0xA003,  # FlashpixVersion, ColorSpace, PixelXDimension, PixelYDimension
     0xA20E, 0xA20F, 0xA210, 0xA215, 0xA217,  # focal plane resolution and unit, ExposureIndex, SensingMethod
     0xA300, 0xA301,                  # FileSource, SceneType
-    0xA401, 0xA402, 0xA403, 0xA404, 0xA405, 0xA406, 0xA407, 0xA408, 0xA409, 0xA40A, 0xA40C,  # CustomRendered to distance
+    0xA401, 0xA402, 0xA403, 0xA404, 0xA405, 0xA406, 0xA407, 0xA408, 0xA409, 0xA40A, 0xA40C,  # CustomRendered to range
     0xA432, 0xA433, 0xA434,          # LensSpecification, LensMake, LensModel
     0xA500,                          # Gamma
 })
@@ -53,7 +53,7 @@ KEEP_EXIF = SAFE_EXIF | {
     0x9400, 0x9401, 0x9402, 0x9403, 0x9404, 0x9405,  # temperature, humidity, pressure, depth, acceleration, elevation
     0xA420, 0xA430, 0xA431, 0xA435,  # ImageUniqueID, CameraOwnerName, BodySerialNumber, LensSerialNumber
 }
-KEEP_GPS = frozenset(range(0x00, 0x20))
+KEEP_GPS = frozenset(range(0x20))
 
 LONG_TEXT = frozenset({
     0x010E, 0x013B, 0x8298, 0x9286, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F,
@@ -82,7 +82,12 @@ SLUGS = {
 }
 
 ALLOWED = {
-    "strip": {"ifd0": frozenset({ORIENTATION}), "exif": frozenset[int](), "gps": frozenset[int](), "interop": frozenset[int]()},
+    "strip": {
+        "ifd0": frozenset({ORIENTATION}),
+        "exif": frozenset[int](),
+        "gps": frozenset[int](),
+        "interop": frozenset[int](),
+    },
     "safe": {"ifd0": SAFE_IFD0, "exif": SAFE_EXIF, "gps": frozenset[int](), "interop": SAFE_INTEROP},
     "keep": {"ifd0": KEEP_IFD0, "exif": KEEP_EXIF, "gps": KEEP_GPS, "interop": SAFE_INTEROP},
 }

@@ -36,12 +36,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Directory:
-    """The tags of one directory, the offset of the next, the byte ranges read, and how many tags were unreadable."""
+    """The tags of one directory, the offset of the next, the byte ranges read, and the tags that were unreadable."""
 
     entries: tuple[Entry, ...]
     next: int
     spans: tuple[tuple[int, int], ...]
-    unreadable: int
+    unreadable: tuple[int, ...]
 
     def get(self, tag: int) -> Entry | None:
         """The first entry of a tag."""
@@ -58,7 +58,7 @@ def byte_order(block: bytes) -> Order:
 
 
 def read_directory(block: bytes, offset: int, order: Order) -> Directory:
-    """Read one directory; tags of unknown type or with values outside the block are counted, not returned."""
+    """Read one directory; tags of unknown type or with values outside the block are named, not returned."""
     if offset < 8 or offset + 2 > len(block):
         raise IfdError(f"directory at {offset} is outside the {len(block)} bytes")
     (count,) = struct.unpack_from(order + "H", block, offset)
@@ -69,18 +69,18 @@ def read_directory(block: bytes, offset: int, order: Order) -> Directory:
     # Writers are known to leave the offset of the next directory out at the very end of a block.
     following = struct.unpack_from(order + "I", block, end)[0] if end + 4 <= len(block) else 0
     spans = [(offset, min(end + 4, len(block)))]
-    unreadable = 0
+    unreadable: list[int] = []
     for position in range(offset + 2, end, 12):
         tag, kind, values = struct.unpack_from(order + "HHI", block, position)
         size = TYPE_SIZE.get(kind, 0) * values
         start = position + 8 if size <= 4 else struct.unpack_from(order + "I", block, position + 8)[0]
         if kind not in TYPE_SIZE or start + size > len(block):
-            unreadable += 1
+            unreadable.append(tag)
             continue
         if size > 4:
             spans.append((start, start + size))
         entries.append(Entry(tag, kind, values, block[start : start + size]))
-    return Directory(tuple(entries), following, tuple(spans), unreadable)
+    return Directory(tuple(entries), following, tuple(spans), tuple(unreadable))
 
 
 def write_directory(entries: Iterable[Entry], offset: int, order: Order) -> bytes:

@@ -18,17 +18,17 @@ from fastblur.dataset.files.optional import require
 from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
 
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
-_SIMPLEJPEG_COLOUR = {1: "GRAY", 3: "RGB", 4: "CMYK"}
+COLOURS = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 
-# Chroma subsampling by the factors of the three components, by the names of simplejpeg and of Pillow.
-_SIMPLEJPEG_SAMPLING = {
+# Chroma subsampling by the factors of the three components: simplejpeg's names, and Pillow's numbers for them.
+_SAMPLING: dict[tuple[tuple[int, int], ...], str] = {
     ((1, 1), (1, 1), (1, 1)): "444",
     ((2, 1), (1, 1), (1, 1)): "422",
     ((2, 2), (1, 1), (1, 1)): "420",
     ((1, 2), (1, 1), (1, 1)): "440",
     ((4, 1), (1, 1), (1, 1)): "411",
 }
-_PILLOW_SAMPLING = {"444": 0, "422": 1, "420": 2}
+_PILLOW_SAMPLING = {"Gray": -1, "444": 0, "422": 1, "420": 2}
 
 # libjpeg warns of bytes that are left over before EOI when the picture is complete.
 _LEFT_OVER = re.compile(r"extraneous bytes before marker 0xd9")
@@ -54,15 +54,26 @@ def decode(data: bytes, max_pixels: int) -> Picture:
     """The samples of a JPEG file whose every scan is there and decodes without a warning."""
     layout = jm.parse(data)
     require_pixels(layout.width, layout.height, 1, max_pixels)
+    layout.component_tables()
     jm.require_complete(layout)
-    pixels, notes = _samples(data, len(layout.components))
+    notes: tuple[str, ...] = ()
+    try:
+        pixels = _samples(data, layout)
+    except ImageFileError:
+        pixels = _samples(jm.normalised(data, layout), layout)
+        notes = ("jpeg-irregular-segments",)
     return Picture(_info(layout), [pixels], data, _State(layout, notes))
 
 
-def _samples(data: bytes, components: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+def _samples(data: bytes, layout: jm.Layout) -> NDArray[np.uint8]:
+    components = len(layout.components)
+    pixels = decode_strictly(data, COLOURS[components])
+    return pixels[..., 0] if components == 1 else pixels
+
+
+def decode_strictly(data: bytes, colour: str) -> NDArray[np.uint8]:
+    """Samples of shape (H, W, C), from a file that decodes without a warning."""
     simplejpeg = require("simplejpeg")
-    notes: tuple[str, ...] = ()
-    colour = _SIMPLEJPEG_COLOUR[components]
     try:
         pixels = simplejpeg.decode_jpeg(data, colour, strict=True)
     except ValueError as error:
@@ -70,8 +81,8 @@ def _samples(data: bytes, components: int) -> tuple[NDArray[np.uint8], tuple[str
         if not _LEFT_OVER.search(str(error)):
             raise _decode_error(str(error)) from error
         pixels = simplejpeg.decode_jpeg(data, colour, strict=False)
-        notes = ("jpeg-extra-bytes-before-end",)
-    return (pixels[..., 0] if components == 1 else pixels), notes
+    samples: NDArray[np.uint8] = pixels
+    return samples
 
 
 def _decode_error(message: str) -> ImageFileError:
@@ -95,40 +106,42 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
             notes.append(f"jpeg-blocks-fallback: {error}")
     rewritten = stream is not None
     if stream is None:
-        stream = _encode_pixels(picture, layout, pixels)
+        stream = _encode_pixels(picture.source, layout, pixels)
     data = jpeg_metadata.with_segments(stream, jpeg_metadata.allowed_segments(layout, metadata))
     _check_structure(data, layout, metadata)
-    if rewritten:
-        # The coefficients have been compared already; this shows that a decoder is content with the file.
-        _samples(data, len(layout.components))
-    elif check == "full":
-        _check_samples(data, layout, pixels)
+    try:
+        if rewritten:
+            # The coefficients have been compared already; this shows that a decoder is content with the file.
+            _samples(data, layout)
+        elif check == "full":
+            _check_samples(data, layout, pixels)
+    except ImageFileError as error:
+        raise ImageFileError("check-failed", f"the JPEG written does not read back ({error})") from error
     return Encoded(data, dict(findings(picture.source, metadata)), notes)
 
 
-def _encode_pixels(picture: Picture, layout: jm.Layout, pixels: Frame) -> bytes:
+def _encode_pixels(source: bytes, layout: jm.Layout, pixels: Frame) -> bytes:
     tables = layout.component_tables()
-    sampling = _SIMPLEJPEG_SAMPLING.get(tuple((c.h, c.v) for c in layout.components)) if len(tables) == 3 else "Gray"
-    simple_colour = layout.colour in ("L", "YCbCr")
-    if simple_colour and sampling and not layout.progressive:
+    factors = tuple((c.h, c.v) for c in layout.components)
+    sampling = "Gray" if layout.colour == "L" else _SAMPLING.get(factors)
+    if layout.colour in ("L", "YCbCr") and sampling and not layout.progressive:
         quality = standard_quality(tables)
         if quality is not None:
-            return _with_simplejpeg(pixels, layout, quality, sampling)
-    distinct = layout.colour != "L" and tables[1] == tables[2] if len(tables) == 3 else True
-    if layout.colour in ("L", "YCbCr", "RGB") and distinct and sampling in ("Gray", *_PILLOW_SAMPLING):
+            return _with_simplejpeg(pixels, layout.colour, quality, sampling)
+    if layout.colour in ("L", "YCbCr", "RGB") and sampling in _PILLOW_SAMPLING:
         return _with_pillow(pixels, layout, tables, sampling)
     try:
-        # Sampling, colour models and tables that no encoder at hand can be told: write the blocks themselves, all anew.
-        return jpeg_blocks.rewrite(picture.source, layout, pixels, [(0, 0, layout.width, layout.height)])
+        # Sampling and colour models that no encoder at hand can be told: write the blocks themselves, all anew.
+        return jpeg_blocks.rewrite(source, layout, pixels, [(0, 0, layout.width, layout.height)])
     except jpeg_blocks.BlocksError as error:
         raise ImageFileError("unsupported", f"JPEG that cannot be written again the way it is: {error}") from error
 
 
-def _with_simplejpeg(pixels: Frame, layout: jm.Layout, quality: int, sampling: str) -> bytes:
+def _with_simplejpeg(pixels: Frame, colour: str, quality: int, sampling: str) -> bytes:
     simplejpeg = require("simplejpeg")
-    colour = "GRAY" if layout.colour == "L" else "RGB"
-    array = pixels[..., None] if layout.colour == "L" else pixels
-    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(array), quality, colour, sampling))
+    planes = np.ascontiguousarray(pixels[..., None] if colour == "L" else pixels)
+    stream: bytes = simplejpeg.encode_jpeg(planes, quality, "GRAY" if colour == "L" else "RGB", sampling)
+    return stream
 
 
 def _with_pillow(pixels: Frame, layout: jm.Layout, tables: list[tuple[int, ...]], sampling: str) -> bytes:
@@ -137,8 +150,8 @@ def _with_pillow(pixels: Frame, layout: jm.Layout, tables: list[tuple[int, ...]]
     image.fromarray(pixels).save(
         stream,
         "JPEG",
-        qtables=[list(table) for table in tables[:2]],
-        subsampling=_PILLOW_SAMPLING.get(sampling, -1),
+        qtables=[list(table) for table in tables],
+        subsampling=_PILLOW_SAMPLING[sampling],
         progressive=layout.progressive,
         keep_rgb=layout.colour == "RGB",
     )
@@ -178,20 +191,19 @@ def _check_samples(data: bytes, layout: jm.Layout, pixels: Frame) -> None:
     block of a component that is stored pixel by pixel. Chroma planes are subsampled, so for colour it is luma that is
     held against this bound.
     """
-    simplejpeg = require("simplejpeg")
     tables = layout.component_tables()
     if layout.colour in ("L", "YCbCr"):
         written = _luma(pixels)[None]
-        read = simplejpeg.decode_jpeg(data, "GRAY", strict=True)[None, ..., 0]
+        read = decode_strictly(data, "GRAY")[None, ..., 0]
         tables = tables[:1]
     else:
-        decoded, _ = _samples(data, len(tables))
+        decoded = _samples(data, layout)
         if layout.colour == "YCCK" or any((c.h, c.v) != (1, 1) for c in layout.components):
             return
         written, read = np.moveaxis(pixels, -1, 0), np.moveaxis(decoded, -1, 0)
     for a, b, table in zip(written, read, tables, strict=True):
         if _largest_block_distance(a, b) > _distance_bound(table):
-            raise ImageFileError("check-failed", "the JPEG written does not decode to the pixels given")
+            raise ImageFileError("damaged", "a block is further from its pixels than quantisation explains")
 
 
 def _luma(pixels: Frame) -> NDArray[np.uint8]:
@@ -207,10 +219,14 @@ def _distance_bound(table: tuple[int, ...]) -> float:
 
 
 def _largest_block_distance(a: Frame, b: Frame) -> float:
-    difference = np.maximum(a, b) - np.minimum(a, b)
-    squares = np.square(difference, dtype=np.uint32)
-    rows = np.add.reduceat(squares, np.arange(0, squares.shape[0], 8), axis=0)
-    return float(np.sqrt(np.add.reduceat(rows, np.arange(0, squares.shape[1], 8), axis=1).max()))
+    """The largest Euclidean distance between blocks at the same place, edge blocks filled up with equal samples."""
+    height, width = a.shape
+    squares = np.zeros((-(-height // 8) * 8, -(-width // 8) * 8), np.float32)
+    np.square(np.maximum(a, b) - np.minimum(a, b), dtype=np.float32, out=squares[:height, :width])
+    # Sums of 8 columns and of 8 rows as one matrix product each: several times faster than reductions over short axes.
+    columns = squares.reshape(-1, 8) @ np.ones(8, np.float32)
+    rows = columns.reshape(squares.shape[0] // 8, 8, -1).sum(axis=1)
+    return float(np.sqrt(rows.max()))
 
 
 def findings(data: bytes, metadata: Metadata) -> dict[str, int]:

@@ -60,7 +60,7 @@ def read(data: bytes, layout: jm.Layout) -> Any:
     if layout.redefines_tables:
         raise BlocksError("quantisation tables change between scans")
     jpegio = require("jpegio", "pyjpegio")
-    with scratch_path(data) as path:
+    with scratch_path(jm.normalised(data, layout)) as path:
         try:
             jpeg = jpegio.read(path)
         except (RuntimeError, ValueError, OSError) as error:
@@ -95,7 +95,7 @@ def _planes(pixels: Frame, colour: str) -> Plane:
     if colour in ("YCbCr", "YCCK"):
         planes[:3] = np.tensordot(_YCC, planes[:3], axes=1)
         planes[1:3] += 128
-    return planes
+    return np.asarray(planes, np.float32)
 
 
 def _clipped(box: Box, layout: jm.Layout) -> Box | None:
@@ -120,7 +120,8 @@ def _blocks(samples: slice) -> slice:
 
 def _as_blocks(plane: NDArray[Any]) -> NDArray[Any]:
     rows, columns = plane.shape
-    return plane.reshape(rows // 8, 8, columns // 8, 8).swapaxes(1, 2)
+    blocks: NDArray[Any] = plane.reshape(rows // 8, 8, columns // 8, 8).swapaxes(1, 2)
+    return blocks
 
 
 def _rewrite_box(jpeg: Any, layout: jm.Layout, pixels: Frame, box: Box) -> None:
@@ -146,7 +147,9 @@ def _rewrite_box(jpeg: Any, layout: jm.Layout, pixels: Frame, box: Box) -> None:
             columns.start - left // grid.step_x : columns.stop - left // grid.step_x,
         ]
         block_rows, block_columns = _blocks(rows), _blocks(columns)
-        region = coefficients[block_rows.start * 8 : block_rows.stop * 8, block_columns.start * 8 : block_columns.stop * 8]
+        region = coefficients[
+            block_rows.start * 8 : block_rows.stop * 8, block_columns.start * 8 : block_columns.stop * 8
+        ]
         steps = np.array(table, np.float32).reshape(8, 8)
         # Samples of a touched block outside the box come from the coefficients they had, not from the pixels they
         # decode to: that loses neither what clipping nor what chroma upsampling would. Inside, nothing old remains.

@@ -28,11 +28,13 @@ _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _MOST_SCANS = 500
 
 # Position in a block's natural (row by row) order of each entry of a zigzag-ordered table.
+# fmt: off
 ZIGZAG = (
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47,
-    55, 62, 63,
-)  # fmt: skip
+    0, 1, 8, 16, 9, 2, 3, 10,  17, 24, 32, 25, 18, 11, 4, 5,  12, 19, 26, 33, 40, 48, 41, 34,
+    27, 20, 13, 6, 7, 14, 21, 28,  35, 42, 49, 56, 57, 50, 43, 36,  29, 22, 15, 23, 30, 37, 44, 51,
+    58, 59, 52, 45, 38, 31, 39, 46,  53, 60, 61, 54, 47, 55, 62, 63,
+)
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -93,15 +95,18 @@ class Layout:
 
     @property
     def redefines_tables(self) -> bool:
-        """Whether a quantisation table follows the first scan, so that components may use tables of one slot in turn."""
+        """Whether a quantisation table follows the first scan: components may then use one slot in turn."""
         return any(s.marker == DQT and s.start > self.scans[0].start for s in self.segments)
 
     def component_tables(self) -> list[tuple[int, ...]]:
         """The quantisation table of each component, in natural order."""
         try:
-            return [self.tables[component.table] for component in self.components]
+            tables = [self.tables[component.table] for component in self.components]
         except KeyError as missing:
             raise ImageFileError("damaged", f"JPEG component without its quantisation table {missing}") from None
+        if any(0 in table for table in tables):
+            raise ImageFileError("damaged", "JPEG with a quantisation step of 0")
+        return tables
 
     @property
     def jfif(self) -> Segment | None:
@@ -218,7 +223,8 @@ def _frame(segment: Segment) -> tuple[int, int, int, tuple[Component, ...]]:
     if payload[5] not in (1, 3, 4):
         raise ImageFileError("unsupported", f"JPEG with {payload[5]} components; 1, 3 and 4 are handled")
     components = tuple(
-        Component(payload[i], payload[i + 1] >> 4, payload[i + 1] & 15, payload[i + 2]) for i in range(6, len(payload), 3)
+        Component(payload[i], payload[i + 1] >> 4, payload[i + 1] & 15, payload[i + 2])
+        for i in range(6, len(payload), 3)
     )
     if not all(1 <= c.h <= 4 and 1 <= c.v <= 4 for c in components):
         raise ImageFileError("damaged", "JPEG sampling factors outside 1 to 4")
@@ -262,6 +268,33 @@ def require_complete(layout: Layout) -> None:
     for identity, bits in pending.items():
         if bits[0] < 0 or any(bit > 0 for bit in bits):
             raise ImageFileError("truncated", f"JPEG without all scans of component {identity}")
+
+
+def normalised(data: bytes, layout: Layout) -> bytes:
+    """The same picture without what a decoder may warn of although every sample is there.
+
+    Application data and stray bytes go; a JFIF version or scan parameters that a decoder ignores become what they
+    should be.
+    """
+    first = layout.scans[0]
+    parts = [data[:2]]
+    if layout.jfif:
+        parts.append(jfif_header(layout.jfif))
+    if layout.adobe:
+        parts.append(segment(APP14, layout.adobe.payload[:12]))
+    for part in layout.segments:
+        if part.start < first.start and not (0xE0 <= part.marker <= 0xEF or part.marker == COM):
+            parts.append(segment(part.marker, part.payload))
+    header = first.payload if layout.progressive else first.payload[:-3] + b"\0\x3f\0"
+    parts += [segment(SOS, header), data[first.start + 4 + len(first.payload) : layout.end]]
+    return b"".join(parts)
+
+
+def jfif_header(source: Segment) -> bytes:
+    """A JFIF header with the unit and the density of another one, and no thumbnail."""
+    # Decoders warn of other versions than 1.x.
+    version = source.payload[5:7] if source.payload[5:6] == b"\1" else b"\1\2"
+    return segment(APP0, b"JFIF\0" + version.ljust(2, b"\2") + source.payload[7:12].ljust(5, b"\0") + b"\0\0")
 
 
 def segment(marker: int, payload: bytes) -> bytes:

@@ -17,8 +17,7 @@ def allowed_segments(layout: jm.Layout, metadata: Metadata) -> bytes:
     """New APPn segments with what the level lets through, to stand right behind SOI."""
     parts = []
     if layout.jfif:
-        # Version, unit and density stay; the thumbnail's size becomes 0x0.
-        parts.append(jm.segment(jm.APP0, layout.jfif.payload[:12].ljust(12, b"\0") + b"\0\0"))
+        parts.append(jm.jfif_header(layout.jfif))
     if layout.exif:
         block = exif.rebuild(layout.exif, metadata)
         if len(block) > _EXIF_LIMIT:

@@ -38,7 +38,7 @@ def _luminance_qualities() -> dict[Table, int]:
 
 
 def standard_quality(tables: list[Table]) -> int | None:
-    """The libjpeg quality, 1 to 100, whose tables these are (one per component, natural order); None if there is none."""
+    """The libjpeg quality, 1 to 100, that has these tables (one per component, natural order), or None."""
     if len(tables) == 1:
         return _luminance_qualities().get(tables[0])
     if len(tables) == 3 and tables[1] == tables[2]:

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Frame = NDArray[np.uint8] | NDArray[np.uint16]
+# uint8 or uint16.
+Frame = NDArray[np.unsignedinteger[Any]]
 Box = tuple[int, int, int, int]
 Metadata = Literal["keep", "safe", "strip"]
 JpegMode = Literal["pixels", "blocks"]

@@ -53,7 +53,7 @@ def decode(data: bytes, max_pixels: int) -> Picture:
 
 
 def decode_still(data: bytes) -> Frame:
-    """The samples of one still picture: palettes looked up, 1, 2 and 4 bits spread to 8, a transparent colour as alpha."""
+    """The samples of one still picture: palettes looked up, few bits spread to 8, a transparent colour as alpha."""
     imagecodecs = require("imagecodecs")
     try:
         pixels = imagecodecs.png_decode(data)

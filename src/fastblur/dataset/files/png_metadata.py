@@ -48,7 +48,9 @@ def profile_of(layout: png_chunks.Layout) -> bytes:
     return icc.clean(profile) if inflater.eof else b""
 
 
-def allowed_chunks(layout: png_chunks.Layout, written: png_chunks.Header, metadata: Metadata) -> list[tuple[bytes, bytes]]:
+def allowed_chunks(
+    layout: png_chunks.Layout, written: png_chunks.Header, metadata: Metadata
+) -> list[tuple[bytes, bytes]]:
     """New chunks, to stand before the picture data, with what the level lets through."""
     chunks = []
     for kind, length in _RENDERING.items():

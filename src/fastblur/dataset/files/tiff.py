@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fastblur.dataset.files import exif, exif_tags, ifd, tiff_layout, tiff_metadata
+from fastblur.dataset.files import exif, exif_tags, ifd, jpeg, tiff_layout, tiff_metadata
+from fastblur.dataset.files import jpeg_markers as jm
 from fastblur.dataset.files.checks import require_same_frames
 from fastblur.dataset.files.errors import ImageFileError
 from fastblur.dataset.files.limits import require_pixels
@@ -21,14 +21,19 @@ _PHOTOMETRIC_NAMES = {4: "mask", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: 
 
 # How each compression is written again: losslessly the same, else deflate.
 _JPEG = 7
-_COMPRESSIONS = {1: None, 5: "lzw", 8: "zlib", 32946: "zlib", 32773: "packbits", 50000: "zstd", 34925: "lzma", _JPEG: "zlib"}
-_BILEVEL_COMPRESSIONS = (2, 3, 4)
+_COMPRESSIONS = {
+    1: None,
+    5: "lzw",
+    8: "zlib",
+    32946: "zlib",
+    32773: "packbits",
+    50000: "zstd",
+    34925: "lzma",
+    _JPEG: "zlib",
+}
+# Nothing in fax data tells whether it is complete: a damaged page could not be told from a whole one.
+_FAX = (2, 3, 4)
 _PREDICTABLE = (5, 8, 32946, 50000, 34925)
-
-
-@dataclass(frozen=True)
-class _State:
-    layout: tiff_layout.Layout
 
 
 def probe(data: bytes) -> ImageInfo:
@@ -81,10 +86,8 @@ def _require_supported(page: tiff_layout.Page) -> None:
         problem = f"samples of {sorted(bits)} bits"
     elif bits == {16} and photometric == _PALETTE:
         problem = "a palette of 65536 colours"
-    elif compression in _BILEVEL_COMPRESSIONS and bits != {1}:
-        problem = f"compression {compression} of other than black and white pages"
-    elif compression not in _COMPRESSIONS and compression not in _BILEVEL_COMPRESSIONS:
-        problem = f"compression {compression}"
+    elif compression not in _COMPRESSIONS:
+        problem = "fax compression" if compression in _FAX else f"compression {compression}"
     elif photometric == _YCBCR and compression != _JPEG:
         problem = "YCbCr samples without JPEG compression"
     elif compression == _JPEG and bits != {8}:
@@ -110,6 +113,8 @@ def decode(data: bytes, max_pixels: int) -> Picture:
             raise ImageFileError("multi-frame", f"page {number} is a transparency mask")
         _require_supported(page)
         tiff_layout.require_data(page, data)
+        if page.number(tiff_layout.COMPRESSION, 1) == _JPEG:
+            _require_whole_jpegs(page, data)
     tifffile = require("tifffile")
     frames: list[Frame] = []
     try:
@@ -121,7 +126,19 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         raise
     except Exception as error:  # the codecs of TIFF share no class of errors
         raise ImageFileError("damaged", f"TIFF data does not decode ({type(error).__name__}: {error})") from error
-    return Picture(info, frames, data, _State(layout))
+    return Picture(info, frames, data, layout)
+
+
+def _require_whole_jpegs(page: tiff_layout.Page, data: bytes) -> None:
+    """Decode every JPEG strip or tile strictly, which tifffile's codec does not."""
+    entry = page.directory.get(tiff_layout.JPEG_TABLES)
+    tables = entry.value[2:-2] if entry else b""
+    for offset, length in page.segments():
+        stream = data[offset : offset + 2] + tables + data[offset + 2 : offset + length]
+        layout = jm.parse(stream)
+        layout.component_tables()
+        jm.require_complete(layout)
+        jpeg.decode_strictly(stream, jpeg.COLOURS[len(layout.components)])
 
 
 def _samples(page: tiff_layout.Page, decoded: Any) -> Frame:
@@ -140,14 +157,14 @@ def _samples(page: tiff_layout.Page, decoded: Any) -> Frame:
         return np.ascontiguousarray(np.moveaxis(table[:, array], 0, -1))
     if bits < 8:
         spread = array.astype(np.uint8) * np.uint8(255 // (2**bits - 1))
-        return 255 - spread if photometric == _MINISWHITE else spread
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return np.require(native, requirements=["C", "W"])
+        return np.asarray(255 - spread if photometric == _MINISWHITE else spread)
+    native: Frame = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
+    return native
 
 
 def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegMode, check: Check) -> Encoded:
     """The pages as a TIFF file: compressed as they were where that is lossless, else with deflate."""
-    layout: tiff_layout.Layout = picture.state.layout
+    layout: tiff_layout.Layout = picture.state
     kept = tiff_metadata.allowed_tags(picture.source, layout, layout.frames[0], metadata)
     directories = {name: entries for name, entries in kept.items() if name != "ifd0"}
     notes = []
@@ -159,7 +176,7 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
             if number == 0:
                 entries += exif.pointers(layout.order, directories)
             writer.write(**_page_arguments(page, frame, entries, len(layout.frames) > 1))
-            if page.number(tiff_layout.COMPRESSION, 1) in (_JPEG, *_BILEVEL_COMPRESSIONS):
+            if page.number(tiff_layout.COMPRESSION, 1) == _JPEG:
                 notes.append("tiff-compression-became-deflate")
     data = exif.append_directories(stream.getvalue(), layout.order, directories)
     again = decode(data, max_pixels=sum(frame.shape[0] * frame.shape[1] for frame in picture.frames))
@@ -181,18 +198,19 @@ def _page_arguments(page: tiff_layout.Page, frame: Frame, entries: list[ifd.Entr
     extra = samples - {"rgb": 3, "separated": 4}.get(kind, 1)
     planar = page.number(tiff_layout.PLANAR, 1) == 2 and samples > 1 and photometric != _PALETTE
     alpha = page.number(tiff_layout.EXTRA_SAMPLES, 0)
+    unit = page.number(tiff_layout.RESOLUTION_UNIT, 2)
     tile_shape = (page.number(tiff_layout.TILE_HEIGHT, 0), page.number(tiff_layout.TILE_WIDTH, 0))
     return {
         "data": np.ascontiguousarray(np.moveaxis(frame, -1, 0)) if planar else frame,
         "photometric": kind,
         "planarconfig": ("separate" if planar else "contig") if samples > 1 else None,
-        "extrasamples": (alpha,) if extra else None,
-        "compression": "zlib" if compression in _BILEVEL_COMPRESSIONS else _COMPRESSIONS[compression],
+        "extrasamples": (alpha if alpha in (0, 1, 2) else 0,) if extra else None,
+        "compression": _COMPRESSIONS[compression],
         "predictor": page.number(tiff_layout.PREDICTOR, 1) == 2 and compression in _PREDICTABLE,
         "tile": tile_shape if all(side and side % 16 == 0 for side in tile_shape) else None,
         "subfiletype": page.number(tiff_layout.SUBFILE, 2 if several else 0) & 2,
         "resolution": _resolution(page),
-        "resolutionunit": page.number(tiff_layout.RESOLUTION_UNIT, 2),
+        "resolutionunit": unit if unit in (1, 2, 3) else 1,
         "iccprofile": tiff_metadata.profile(page) or None,
         "extratags": tiff_metadata.extra_tags(entries),
         "metadata": None,

@@ -14,8 +14,17 @@ _MOST_PAGES = 10_000
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 DESCRIPTION, STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS = 270, 273, 277, 278, 279
 PLANAR, PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 284, 317, 322, 323, 324, 325
-SUBFILE, EXTRA_SAMPLES, SAMPLE_FORMAT, ICC = 254, 338, 339, 34675
+SUBFILE, EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES, ICC = 254, 338, 339, 347, 34675
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION = 282, 283, 296, 274
+
+
+# Tags that describe how the samples are stored.
+# fmt: off
+STRUCTURE = frozenset({
+    254, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 282, 283, 284, 292, 293, 296, 297, 317, 320,
+    322, 323, 324, 325, 338, 339, JPEG_TABLES, 529, 530, 532, ICC,
+})
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,9 @@ class Page:
         tags = (TILE_OFFSETS, TILE_COUNTS) if self.tiled else (STRIP_OFFSETS, STRIP_COUNTS)
         offsets, counts = (self.numbers(tag) for tag in tags)
         if len(offsets) != len(counts):
-            raise ImageFileError("damaged", f"TIFF page with {len(offsets)} offsets and {len(counts)} lengths of its data")
+            raise ImageFileError(
+                "damaged", f"TIFF page with {len(offsets)} offsets and {len(counts)} lengths of its data"
+            )
         return list(zip(offsets, counts, strict=True))
 
 
@@ -111,8 +122,8 @@ def parse(data: bytes) -> Layout:
                 raise ImageFileError("damaged", "TIFF whose directories form a loop or are more than 10000")
             seen.add(offset)
             directory = ifd.read_directory(data, offset, order)
-            if directory.unreadable and any(directory.get(tag) is None for tag in (WIDTH, HEIGHT)):
-                raise ImageFileError("truncated", "TIFF whose tags lie outside the file")
+            if lost := STRUCTURE.intersection(directory.unreadable):
+                raise ImageFileError("truncated", f"TIFF with the values of tag {min(lost)} outside the file")
             pages.append(Page(directory, order))
             offset = directory.next
     except ifd.IfdError as error:

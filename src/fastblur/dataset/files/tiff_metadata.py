@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections import Counter
 
 from fastblur.dataset.files import exif, exif_tags, icc, ifd, tiff_layout
 from fastblur.dataset.files.picture import Metadata
 from fastblur.dataset.files.signatures import holds_image
 
-# Tags that describe how the samples are stored.
-_STRUCTURE = frozenset({
-    254, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 297, 317, 320, 322, 323, 324, 325, 338, 339,
-    347, 529, 530, 532, tiff_layout.ICC,
-})  # fmt: skip
 _SLUGS = {330: "sub-ifd", 700: "xmp", 33723: "iptc", 34377: "photoshop", 37724: "layers", 50740: "makernote"}
 # The tags that the writer sets by itself or from its own arguments.
 _WRITER = frozenset({256, 257, 258, 259, 262, 273, 277, 278, 279, 282, 283, 284, 296, 317, 320, 338, 339})
@@ -47,25 +41,24 @@ def findings(data: bytes, layout: tiff_layout.Layout, metadata: Metadata) -> Cou
     """Everything in a file besides its pages that the level does not allow, by kind."""
     found: Counter[str] = Counter()
     spans = [(0, 8)]
+    # Their directories are looked into below.
+    followed = {exif_tags.EXIF_POINTER, *([exif_tags.GPS_POINTER] if metadata == "keep" else [])}
     for number, page in enumerate(layout.pages):
         spans += page.directory.spans
-        spans += page.segments()
+        spans += [(offset, offset + length) for offset, length in page.segments()]
         found["tiff-thumbnail"] += page.reduced
-        found["exif-damaged"] += page.directory.unreadable
+        found["exif-damaged"] += len(page.directory.unreadable)
         for entry in page.directory.entries:
+            slug = _SLUGS.get(entry.tag) or exif_tags.SLUGS.get(entry.tag, "tiff-other")
             if entry.tag == tiff_layout.ICC:
                 found["icc-damaged"] += icc.clean(entry.value) != entry.value
-            elif entry.tag == exif_tags.EXIF_POINTER and number == 0:
+            elif entry.tag in tiff_layout.STRUCTURE or (number == 0 and entry.tag in followed):
                 continue
-            elif entry.tag == exif_tags.GPS_POINTER and number == 0 and metadata == "keep":
-                continue
-            elif entry.tag in _STRUCTURE:
-                continue
-            elif entry.tag not in exif_tags.ALLOWED[metadata]["ifd0"]:
-                found[_SLUGS.get(entry.tag) or exif_tags.SLUGS.get(entry.tag, "tiff-other")] += 1
-            elif holds_image(entry.value):
+            elif slug == "tiff-other" and holds_image(entry.value):
                 found["exif-embedded-image"] += 1
-            elif len(entry.value) > exif_tags.longest(entry.tag):
+            elif entry.tag not in exif_tags.ALLOWED[metadata]["ifd0"]:
+                found[slug] += 1
+            elif not exif.allowed(entry, "ifd0", metadata):
                 found["exif-oversized"] += 1
     sub, sub_spans = exif.sub_findings(data, metadata)
     found.update(sub)

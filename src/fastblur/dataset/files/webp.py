@@ -81,12 +81,12 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
         still = _encode_picture(picture.frames[0], layout.still)
         data = webp_layout.still_file(layout.width, layout.height, still, profile, block)
     else:
-        # A frame that was blended holds both its own pixels and older ones: lossless if any of the two was.
-        pictures, lossless = [], False
+        # A composited frame may show pixels of any frame before it: one that is lossless makes those after it so, too.
+        pictures = []
+        model = layout.frames[0].picture
         for pixels, frame in zip(picture.frames, layout.frames, strict=True):
-            lossless = lossless or frame.picture.lossless
-            finest = next((f.picture for f in layout.frames if f.picture.lossless), frame.picture) if lossless else frame.picture
-            pictures.append((_encode_picture(pixels, finest), frame.duration))
+            model = model if model.lossless else frame.picture
+            pictures.append((_encode_picture(pixels, model), frame.duration))
         data = webp_layout.animated_file(
             layout.width, layout.height, pictures, layout.background, layout.loops, profile, block
         )
