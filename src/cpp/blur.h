@@ -128,7 +128,7 @@ class Blur {
         const Item* rows[kPanel];
         for (Index i = 0; i < kPanel; ++i) rows[i] = pixels(smaller(begin + i, end - 1), x, count, i);
         to_panel<S>(rows, count * channels_, h_.spline ? panel_ : panel_ + x * channels_ * kPanel,
-                    S::floating ? pivot_ + x * channels_ : nullptr);
+                    pivot_at<S>(pivot_, x * channels_));
         if (h_.spline) reduce_panel(x, x + count);
       }
     }
@@ -152,7 +152,7 @@ class Blur {
       const Index k = start[y];
       float* nodes[4] = {node(k), node(k + 1), node(k + 2), node(k + 3)};
       reduce<S>(rows, stop_run - y, &v_.weights.reduce[static_cast<std::size_t>(4 * y)], nodes, k + 3 > reached,
-                count * channels_, S::floating ? pivot_ + x1 * channels_ : nullptr);
+                count * channels_, pivot_at<S>(pivot_, x1 * channels_));
       reached = k + 3;
       y = stop_run;
     }
@@ -161,7 +161,7 @@ class Blur {
                   static_cast<std::size_t>(count * channels_) * sizeof(float));
     const float* rows[kPanel];
     for (Index i = 0; i < kPanel; ++i) rows[i] = node(smaller(begin + i, end - 1));
-    to_panel<Scratch>(rows, count * channels_, panel_, nullptr);
+    to_panel<Scratch<S>>(rows, count * channels_, panel_, nullptr);
     if (h_.spline) reduce_panel(x1, x2);
   }
 
@@ -178,7 +178,7 @@ class Blur {
       for (Index i = x; i < stop; ++i) rows[i - x] = panel_ + (i - x1) * column;
       float* nodes[4];
       for (Index k = 0; k < 4; ++k) nodes[k] = node_panel_ + (start[x] + k) * column;
-      reduce<Scratch>(rows, stop - x, &h_.weights.reduce[static_cast<std::size_t>(4 * x)], nodes,
+      reduce<Scratch<S>>(rows, stop - x, &h_.weights.reduce[static_cast<std::size_t>(4 * x)], nodes,
                       x == 0 || start[x] != start[x - 1], column, nullptr);
       x = stop;
     }
@@ -195,7 +195,7 @@ class Blur {
       for (Index x = x1; x < x2; x += kGroup) {
         float* outputs[kGroup];
         for (Index i = 0; i < kGroup; ++i) outputs[i] = filtered_panel_ + (x - x1 + i) * column;
-        filter(window_ + (x - x1), h_.kernel.group_weights.data(), window, outputs, column);
+        filter<S>(window_ + (x - x1), h_.kernel.group_weights.data(), window, outputs, column);
       }
       float* rows[kPanel];
       for (Index i = 0; i < count; ++i) rows[i] = out[i] + x1 * channels_;
@@ -251,12 +251,12 @@ class Blur {
         window_[j] = node_row(smaller(larger(fold(group + v_.kernel.first + j, v_), low), high));
       float* outputs[kGroup];
       for (Index i = 0; i < kGroup; ++i) outputs[i] = node_rows_ + (group - k + i) * node_width_;
-      filter(window_, v_.kernel.group_weights.data(), window, outputs, h_.nodes * channels_);
+      filter<S>(window_, v_.kernel.group_weights.data(), window, outputs, h_.nodes * channels_);
     }
     if (h_.spline) {
       const float* rows[kPanel];
       for (Index i = 0; i < kPanel; ++i) rows[i] = node_rows_ + smaller(i, stop - k - 1) * node_width_;
-      to_panel<Scratch>(rows, h_.nodes * channels_, node_panel_, nullptr);
+      to_panel<Scratch<S>>(rows, h_.nodes * channels_, node_panel_, nullptr);
     }
     Index row = next_row_;
     for (Index x = 0; x < width_; x += tile_) row = write_tile(x, smaller(x + tile_, width_), k, stop, begin, end);
@@ -306,17 +306,17 @@ class Blur {
       if (finish_.direct()) {
         Item* out[kRun];
         for (Index r = y; r < stop_run; ++r) out[r - y] = finish_.row(r) + x * channels_;
-        const float* pivot = S::floating ? pivot_ + x * channels_ : nullptr;
-        expand(
+        const float* pivot = pivot_at<S>(pivot_, x * channels_);
+        expand<S>(
             nodes, weights, stop_run - y, length,
-            [&](Index r, Index at, Vec v) { S::write(out[r] + at, v, S::floating ? pivot + at : nullptr); },
+            [&](Index r, Index at, Vec v) { S::write(out[r] + at, v, pivot_at<S>(pivot, at)); },
             [&](Index r, Index at, Vec v, Index left) {
-              write_part<S>(out[r] + at, v, left, S::floating ? pivot + at : nullptr);
+              S::write_part(out[r] + at, v, pivot_at<S>(pivot, at), left);
             });
       } else {
         const Index stride = padded(length);
         const auto put = [&](Index r, Index at, Vec v) { store(finished_ + r * stride + at, v); };
-        expand(nodes, weights, stop_run - y, stride, put, [&](Index r, Index at, Vec v, Index) { put(r, at, v); });
+        expand<S>(nodes, weights, stop_run - y, stride, put, [&](Index r, Index at, Vec v, Index) { put(r, at, v); });
         for (Index r = y; r < stop_run; ++r) finish_.put(r, x, count, finished_ + (r - y) * stride);
       }
       y = stop_run;
@@ -334,7 +334,7 @@ class Blur {
       for (Index k = 0; k < 4; ++k) nodes[k] = node_panel_ + smaller(start[x] + k, last) * column;
       float* out = panel_ + (x - x1) * column;
       const auto put = [&](Index r, Index at, Vec v) { store(out + r * column + at, v); };
-      expand(nodes, &h_.weights.expand[static_cast<std::size_t>(4 * x)], stop - x, column, put,
+      expand<S>(nodes, &h_.weights.expand[static_cast<std::size_t>(4 * x)], stop - x, column, put,
              [&](Index r, Index at, Vec v, Index) { put(r, at, v); });
       x = stop;
     }

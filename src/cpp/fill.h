@@ -26,8 +26,8 @@ class Fill {
       std::memcpy(row_ + i, job_.value, static_cast<std::size_t>(plane_.channels) * sizeof(Item));
     if (values_ != nullptr)
       for (Index i = 0; i < length; i += kLanes) {
-        const float* p = S::floating ? pivot_ + i : nullptr;
-        store(values_ + i, read_part<S>(row_ + i, smaller(kLanes, length - i), p));
+        const float* p = pivot_at<S>(pivot_, i);
+        store(values_ + i, S::read_part(row_ + i, p, smaller(kLanes, length - i)));
       }
     for (Index y = begin; y < end; ++y) {
       if (values_ != nullptr)

@@ -54,28 +54,28 @@ class Finish {
   // `values` are the float results of `pixels` pixels from (x, y), with the pivot taken away.
   void put(Index y, Index x, Index pixels, const float* values) {
     const Index length = pixels * plane_.channels;
-    const float* pivot = S::floating ? pivot_ + x * plane_.channels : nullptr;
+    const float* pivot = pivot_at<S>(pivot_, x * plane_.channels);
     Item* out = packed_ ? row(y) + x * plane_.channels : dense_;
     if (mask_.everywhere) {
       for (Index at = 0; at < length; at += kLanes) {
-        const float* p = S::floating ? pivot + at : nullptr;
+        const float* p = pivot_at<S>(pivot, at);
         if (at + kLanes <= length)
           S::write(out + at, load(values + at), p);
         else
-          write_part<S>(out + at, load(values + at), length - at, p);
+          S::write_part(out + at, load(values + at), p, length - at);
       }
     } else {
       mask_row(y, x, pixels);
       if (!packed_) gather(plane_, y, x, pixels, dense_);
       for (Index at = 0; at < length; at += kLanes) {
-        const float* p = S::floating ? pivot + at : nullptr;
+        const float* p = pivot_at<S>(pivot, at);
         const Index left = smaller(kLanes, length - at);
-        const Vec old = left == kLanes ? S::read(out + at, p) : read_part<S>(out + at, left, p);
+        const Vec old = left == kLanes ? S::read(out + at, p) : S::read_part(out + at, p, left);
         const Vec mixed = add(old, mul(load(weights_ + at), sub(load(values + at), old)));
         if (left == kLanes)
           S::write(out + at, mixed, p);
         else
-          write_part<S>(out + at, mixed, left, p);
+          S::write_part(out + at, mixed, p, left);
       }
     }
     if (!packed_) scatter(plane_, y, x, pixels, dense_);

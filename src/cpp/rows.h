@@ -9,6 +9,8 @@
 // Scratch rows are padded to whole vectors of 16 floats; image rows are not, and are read and written only within.
 #pragma once
 
+#include <type_traits>
+
 #include "gaussian.h"
 #include "image.h"
 #include "simd.h"
@@ -24,58 +26,91 @@ constexpr Index padded(Index n) { return (n + kPanel - 1) / kPanel * kPanel; }
 
 // A sample type: how its rows become float vectors and back. `pivot` is a value near the pixels' own that is taken
 // away on the way in and given back on the way out: a constant box then is zero throughout, and stays exact.
+// The `_part` forms touch only the first `count` items.
 struct U8 {
   using Item = std::uint8_t;
   static constexpr bool floating = false;
   static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return load(p); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) { return load_part(p, count); }
   static FASTBLUR_INLINE void write(Item* p, Vec v, const float*) { store(p, v); }
+  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float*, Index count) { store_part(p, v, count); }
 };
 struct U16 {
   using Item = std::uint16_t;
   static constexpr bool floating = false;
-  static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return sub(load(p), splat(32768.0f)); }
-  static FASTBLUR_INLINE void write(Item* p, Vec v, const float*) { store(p, add(v, splat(32768.0f))); }
+  static FASTBLUR_INLINE Vec middle() { return splat(32768.0f); }
+  static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return sub(load(p), middle()); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) {
+    return sub(load_part(p, count), middle());
+  }
+  static FASTBLUR_INLINE void write(Item* p, Vec v, const float*) { store(p, add(v, middle())); }
+  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float*, Index count) {
+    store_part(p, add(v, middle()), count);
+  }
 };
 struct F16 {
   using Item = Half;
   static constexpr bool floating = true;
   static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) { return sub(load_half(p), load(pivot)); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
+    return sub(load_half_part(p, count), load(pivot));
+  }
   static FASTBLUR_INLINE void write(Item* p, Vec v, const float* pivot) { store_half(p, add(v, load(pivot))); }
+  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float* pivot, Index count) {
+    store_half_part(p, add(v, load(pivot)), count);
+  }
 };
 struct F32 {
   using Item = float;
   static constexpr bool floating = true;
   static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) { return sub(load(p), load(pivot)); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
+    return sub(load_part(p, count), load(pivot));
+  }
   static FASTBLUR_INLINE void write(Item* p, Vec v, const float* pivot) { store(p, add(v, load(pivot))); }
+  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float* pivot, Index count) {
+    store_part(p, add(v, load(pivot)), count);
+  }
 };
-// Scratch: floats without a pivot.
+// Scratch: floats without a pivot, on behalf of the sample type `Of`.
+template <class Of>
 struct Scratch {
   using Item = float;
-  static constexpr bool floating = false;
+  static constexpr bool floating = Of::floating;
   static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return load(p); }
-  static FASTBLUR_INLINE void write(Item* p, Vec v, const float*) { store(p, v); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) { return load_part(p, count); }
 };
 
+// The pivot of a sample type that has one, at a place in the row.
 template <class S>
-FASTBLUR_INLINE Vec read_part(const typename S::Item* p, Index count, const float* pivot) {
-  typename S::Item items[kLanes] = {};
-  std::memcpy(items, p, static_cast<std::size_t>(count) * sizeof(items[0]));
-  return S::read(items, pivot);
-}
-template <class S>
-FASTBLUR_INLINE void write_part(typename S::Item* p, Vec v, Index count, const float* pivot) {
-  typename S::Item items[kLanes];
-  S::write(items, v, pivot);
-  std::memcpy(p, items, static_cast<std::size_t>(count) * sizeof(items[0]));
+FASTBLUR_INLINE const float* pivot_at(const float* pivot, Index at) {
+  return S::floating && pivot != nullptr ? pivot + at : nullptr;
 }
 
-// Calls body(at, vectors) over [0, length): kUnroll vectors at a time, then one; then tail(at, samples left).
+// sum + w x. Only the float types fuse it: see simd.h.
+template <class S>
+FASTBLUR_INLINE Vec multiply_add(Vec w, Vec x, Vec sum) {
+  if constexpr (S::floating)
+    return fused(w, x, sum);
+  else
+    return add(sum, mul(w, x));
+}
+
+// Calls body(at, vectors) over [0, length), kUnroll vectors at a time while they last; then tail(at, samples left).
 template <class Body, class Tail>
 FASTBLUR_INLINE void sweep(Index length, const Body& body, const Tail& tail) {
   constexpr Index chunk = kUnroll * kLanes;
   Index at = 0;
   for (; at + chunk <= length; at += chunk) body(at, std::integral_constant<int, kUnroll>{});
-  for (; at + kLanes <= length; at += kLanes) body(at, std::integral_constant<int, 1>{});
+  if constexpr (kUnroll == 4) {
+    const Index vectors = (length - at) / kLanes;
+    if (vectors == 3) body(at, std::integral_constant<int, 3>{});
+    if (vectors == 2) body(at, std::integral_constant<int, 2>{});
+    if (vectors == 1) body(at, std::integral_constant<int, 1>{});
+    at += vectors * kLanes;
+  } else {
+    for (; at + kLanes <= length; at += kLanes) body(at, std::integral_constant<int, 1>{});
+  }
   if (at < length) tail(at, length - at);
 }
 template <class Body>
@@ -96,33 +131,34 @@ void reduce(const typename S::Item* const* rows, Index count, const float* FASTB
       const Vec w[4] = {splat(weights[4 * r]), splat(weights[4 * r + 1]), splat(weights[4 * r + 2]),
                         splat(weights[4 * r + 3])};
       for (int u = 0; u < n; ++u) {
-        const Vec x = S::read(rows[r] + at + u * kLanes, S::floating ? pivot + at + u * kLanes : nullptr);
-        for (int k = 0; k < 4; ++k) sum[k][u] = add(sum[k][u], mul(w[k], x));
+        const Vec x = S::read(rows[r] + at + u * kLanes, pivot_at<S>(pivot, at + u * kLanes));
+        for (int k = 0; k < 4; ++k) sum[k][u] = multiply_add<S>(w[k], x, sum[k][u]);
       }
     }
     for (int k = 0; k < 4; ++k)
       for (int u = 0; u < n; ++u) store(nodes[k] + at + u * kLanes, sum[k][u]);
   };
   const auto tail = [&](Index at, Index left) {
-    for (int k = 0; k < 4; ++k) {
-      Vec sum = k == 3 && fresh ? zero() : load(nodes[k] + at);
-      for (Index r = 0; r < count; ++r)
-        sum = add(sum, mul(splat(weights[4 * r + k]),
-                           read_part<S>(rows[r] + at, left, S::floating ? pivot + at : nullptr)));
-      store(nodes[k] + at, sum);
+    Vec sum[4];
+    for (int k = 0; k < 4; ++k) sum[k] = k == 3 && fresh ? zero() : load(nodes[k] + at);
+    for (Index r = 0; r < count; ++r) {
+      const Vec x = S::read_part(rows[r] + at, pivot_at<S>(pivot, at), left);
+      for (int k = 0; k < 4; ++k) sum[k] = multiply_add<S>(splat(weights[4 * r + k]), x, sum[k]);
     }
+    for (int k = 0; k < 4; ++k) store(nodes[k] + at, sum[k]);
   };
   sweep(length, body, tail);
 }
 
 // rows[r] = the weighted sum of the four nodes, for each of `count` rows of a run that shares them. `put(r, at, v)`
 // and `put_part(r, at, v, left)` take the results.
-template <class Put, class PutPart>
+template <class S, class Put, class PutPart>
 FASTBLUR_INLINE void expand(const float* const* nodes, const float* FASTBLUR_RESTRICT weights, Index count,
                             Index length, const Put& put, const PutPart& put_part) {
   const auto value = [&](const Vec* node, Index r) {
-    return add(add(mul(splat(weights[4 * r]), node[0]), mul(splat(weights[4 * r + 1]), node[1])),
-               add(mul(splat(weights[4 * r + 2]), node[2]), mul(splat(weights[4 * r + 3]), node[3])));
+    const Vec low = multiply_add<S>(splat(weights[4 * r + 1]), node[1], mul(splat(weights[4 * r]), node[0]));
+    const Vec high = multiply_add<S>(splat(weights[4 * r + 3]), node[3], mul(splat(weights[4 * r + 2]), node[2]));
+    return add(low, high);
   };
   const auto body = [&](Index at, auto vectors) {
     constexpr int n = decltype(vectors)::value;
@@ -142,7 +178,8 @@ FASTBLUR_INLINE void expand(const float* const* nodes, const float* FASTBLUR_RES
 
 // outputs[i] = the sum over j of weights[kGroup j + i] * rows[j], i < kGroup. A long sum is taken in about sqrt(window)
 // parts, so that its rounding error grows with the square root of the window only.
-inline void filter(const float* const* rows, const float* FASTBLUR_RESTRICT weights, Index window,
+template <class S>
+void filter(const float* const* rows, const float* FASTBLUR_RESTRICT weights, Index window,
                    float* const* outputs, Index length) {
   Index part = window;
   if (window > 64)
@@ -159,7 +196,7 @@ inline void filter(const float* const* rows, const float* FASTBLUR_RESTRICT weig
                                splat(weights[kGroup * j + 2]), splat(weights[kGroup * j + 3])};
         for (int u = 0; u < n; ++u) {
           const Vec x = load(rows[j] + at + u * kLanes);
-          for (int i = 0; i < kGroup; ++i) sum[i][u] = add(sum[i][u], mul(w[i], x));
+          for (int i = 0; i < kGroup; ++i) sum[i][u] = multiply_add<S>(w[i], x, sum[i][u]);
         }
       }
       for (int i = 0; i < kGroup; ++i)
@@ -176,13 +213,13 @@ template <class S>
 void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot) {
   for (Index c = 0; c < columns; c += kLanes) {
     const Index left = columns - c < kLanes ? columns - c : kLanes;
-    const float* p = S::floating ? pivot + c : nullptr;
+    const float* p = pivot_at<S>(pivot, c);
     for (Index group = 0; group < kPanel; group += kLanes) {
       Vec v[kLanes];
       if (left == kLanes)
         for (Index i = 0; i < kLanes; ++i) v[i] = S::read(rows[group + i] + c, p);
       else
-        for (Index i = 0; i < kLanes; ++i) v[i] = read_part<S>(rows[group + i] + c, left, p);
+        for (Index i = 0; i < kLanes; ++i) v[i] = S::read_part(rows[group + i] + c, p, left);
       transpose(v);
       float* out = panel + c * kPanel + group;
       if (left == kLanes)

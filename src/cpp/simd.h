@@ -1,8 +1,9 @@
 // Each instruction set, reduced to the few primitives that the kernels need. The kernels are written once on top of
 // these and compiled once per instruction set (see kernels.cpp).
 //
-// The arithmetic of every level is the same IEEE float32 operations in the same order, and the compiler is told not
-// to fuse them, so that every level gives the same bits.
+// The integer dtypes promise the same bits at every level: their arithmetic is the same IEEE float32 operations in the
+// same order everywhere, and the compiler is told not to fuse them. The float dtypes promise an error bound only, and
+// use fused multiply-adds where the level has them.
 #pragma once
 
 #include <cstddef>
@@ -78,6 +79,7 @@ FASTBLUR_INLINE void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 FASTBLUR_INLINE Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
 FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
+FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }  // a b + c
 
 FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
@@ -98,6 +100,36 @@ FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) {
 }
 FASTBLUR_INLINE void store_half(Half* p, Vec v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+// The first `count` lanes only; memory beyond them is neither read nor written.
+#define FASTBLUR_MASKED
+FASTBLUR_INLINE __mmask16 first_lanes(std::ptrdiff_t count) { return static_cast<__mmask16>((1u << count) - 1); }
+FASTBLUR_INLINE Vec load_part(const float* p, std::ptrdiff_t count) {
+  return _mm512_maskz_loadu_ps(first_lanes(count), p);
+}
+FASTBLUR_INLINE Vec load_part(const std::uint8_t* p, std::ptrdiff_t count) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first_lanes(count), p)));
+}
+FASTBLUR_INLINE Vec load_part(const std::uint16_t* p, std::ptrdiff_t count) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_lanes(count), p)));
+}
+FASTBLUR_INLINE Vec load_half_part(const Half* p, std::ptrdiff_t count) {
+  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(count), p));
+}
+FASTBLUR_INLINE void store_part(float* p, Vec v, std::ptrdiff_t count) {
+  _mm512_mask_storeu_ps(p, first_lanes(count), v);
+}
+FASTBLUR_INLINE void store_part(std::uint8_t* p, Vec v, std::ptrdiff_t count) {
+  const __m512i i = _mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512());
+  _mm_mask_storeu_epi8(p, first_lanes(count), _mm512_cvtusepi32_epi8(i));
+}
+FASTBLUR_INLINE void store_part(std::uint16_t* p, Vec v, std::ptrdiff_t count) {
+  const __m512i i = _mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512());
+  _mm256_mask_storeu_epi16(p, first_lanes(count), _mm512_cvtusepi32_epi16(i));
+}
+FASTBLUR_INLINE void store_half_part(Half* p, Vec v, std::ptrdiff_t count) {
+  _mm256_mask_storeu_epi16(p, first_lanes(count), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
 // In place: v[i] becomes column i of the square whose rows were v.
@@ -137,6 +169,7 @@ FASTBLUR_INLINE void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
 FASTBLUR_INLINE Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
 FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
 FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }
+FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
 
 FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
@@ -192,6 +225,7 @@ FASTBLUR_INLINE void store(float* p, Vec v) { _mm_storeu_ps(p, v); }
 FASTBLUR_INLINE Vec add(Vec a, Vec b) { return _mm_add_ps(a, b); }
 FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return _mm_sub_ps(a, b); }
 FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return _mm_mul_ps(a, b); }
+FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return _mm_add_ps(_mm_mul_ps(a, b), c); }
 
 FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
   std::int32_t four;
@@ -238,6 +272,7 @@ FASTBLUR_INLINE void store(float* p, Vec v) { vst1q_f32(p, v); }
 FASTBLUR_INLINE Vec add(Vec a, Vec b) { return vaddq_f32(a, b); }
 FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return vsubq_f32(a, b); }
 FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return vmulq_f32(a, b); }
+FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
 
 FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
   std::uint32_t four;
@@ -277,6 +312,7 @@ FASTBLUR_INLINE void store(float* p, Vec v) { *p = v; }
 FASTBLUR_INLINE Vec add(Vec a, Vec b) { return a + b; }
 FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return a - b; }
 FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return a * b; }
+FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return a * b + c; }
 FASTBLUR_INLINE Vec load(const std::uint8_t* p) { return static_cast<float>(*p); }
 FASTBLUR_INLINE Vec load(const std::uint16_t* p) { return static_cast<float>(*p); }
 FASTBLUR_INLINE Vec load_half(const Half* p) { return half_to_float(*p); }
@@ -292,6 +328,31 @@ FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) {
 FASTBLUR_INLINE void store_half(Half* p, Vec v) { *p = float_to_half(v); }
 FASTBLUR_INLINE void transpose(Vec (&)[kLanes]) {}
 
+#endif
+
+#ifndef FASTBLUR_MASKED  // the rest have no masked access: the part of a vector goes through a whole one on the stack
+template <class Item>
+FASTBLUR_INLINE Vec load_part(const Item* p, std::ptrdiff_t count) {
+  Item items[kLanes] = {};
+  std::memcpy(items, p, static_cast<std::size_t>(count) * sizeof(Item));
+  return load(items);
+}
+FASTBLUR_INLINE Vec load_half_part(const Half* p, std::ptrdiff_t count) {
+  Half items[kLanes] = {};
+  std::memcpy(items, p, static_cast<std::size_t>(count) * sizeof(Half));
+  return load_half(items);
+}
+template <class Item>
+FASTBLUR_INLINE void store_part(Item* p, Vec v, std::ptrdiff_t count) {
+  Item items[kLanes];
+  store(items, v);
+  std::memcpy(p, items, static_cast<std::size_t>(count) * sizeof(Item));
+}
+FASTBLUR_INLINE void store_half_part(Half* p, Vec v, std::ptrdiff_t count) {
+  Half items[kLanes];
+  store_half(items, v);
+  std::memcpy(p, items, static_cast<std::size_t>(count) * sizeof(Half));
+}
 #endif
 
 }  // namespace
