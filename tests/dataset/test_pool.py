@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fastblur.dataset.pool import AHEAD, Pool
+from fastblur.dataset.pool import AHEAD, Pool, WorkersError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,3 +53,13 @@ def test_no_more_batches_are_drawn_than_needed_to_keep_workers_busy() -> None:
     pool: Pool[int, int, int] = Pool(2, work, initialise, 0, crashed)
     for done, _ in enumerate(pool.run(batches()), 1):
         assert drawn <= done + 2 * AHEAD
+
+
+def end_at_once(shared: int) -> None:
+    os._exit(1)
+
+
+def test_workers_that_cannot_start_are_an_error_and_cost_no_item() -> None:
+    pool: Pool[int, int, int] = Pool(2, work, end_at_once, 0, crashed)
+    with pytest.raises(WorkersError, match="--workers 1"):
+        list(pool.run([[1], [2]]))

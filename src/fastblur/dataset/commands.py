@@ -18,6 +18,7 @@ from .files import ImageFileError
 from .manifest import ManifestError
 from .parameters import IMAGENET_MEAN, Parameters
 from .plan import Annotations, Exclusion, Plan, Refused, check_folders
+from .pool import WorkersError
 from .progress import bar
 from .report import write_report
 from .run import Request, Result
@@ -34,7 +35,17 @@ class OptionError(ValueError):
     """Options that do not go together, or values out of range."""
 
 
-EXPECTED = (OptionError, Refused, AnnotationError, ManifestError, OutputError, OSError, UnicodeError, sqlite3.Error)
+EXPECTED = (
+    OptionError,
+    Refused,
+    AnnotationError,
+    ManifestError,
+    OutputError,
+    WorkersError,
+    OSError,
+    UnicodeError,
+    sqlite3.Error,
+)
 
 
 def blur(options: argparse.Namespace) -> int:

@@ -19,6 +19,10 @@ AHEAD = 3
 """Batches under way per worker: enough that none waits while the parent syncs."""
 
 
+class WorkersError(RuntimeError):
+    """No worker process can be had."""
+
+
 class Pool(Generic[Item, Result, Shared]):
     """Runs `work` on batches in `workers` processes, or, if that is one, in this process.
 
@@ -80,12 +84,25 @@ class Pool(Generic[Item, Result, Shared]):
                 except BrokenProcessPool:
                     executor.shutdown(wait=True)
                     executor = self._executor(1)
+                    _require_alive(executor)
                     yield self._on_crash(item)
         finally:
             executor.shutdown(wait=True)
 
     def _executor(self, workers: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), self._initialise, (self._shared,))
+
+
+def _nothing() -> None:
+    pass
+
+
+def _require_alive(executor: ProcessPoolExecutor) -> None:
+    """A worker that ends before it was given any image says nothing about images."""
+    try:
+        executor.submit(_nothing).result()
+    except BrokenProcessPool:
+        raise WorkersError("worker processes end as soon as they start; --workers 1 does without them") from None
 
 
 def _submit(

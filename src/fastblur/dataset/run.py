@@ -8,6 +8,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -106,6 +107,8 @@ class _Run:
             "CREATE TABLE finished (path BLOB PRIMARY KEY) WITHOUT ROWID;"
         )
         self._waiting: list[Outcome] = []
+        self._committer = ThreadPoolExecutor(1)
+        self._committing: Future[None] | None = None
         self._synced = time.monotonic()
 
     def run(self, header: Row) -> Result:
@@ -121,12 +124,14 @@ class _Run:
                     self._waiting += outcomes
                     self._progress(len(outcomes))
                     if len(self._waiting) >= _SYNC_EVERY or time.monotonic() - self._synced > _SYNC_SECONDS:
-                        self._commit(writer)
+                        self._commit_behind(writer)
             for key in self._plan.missing():
                 self._waiting.append(Outcome({"path": key, "status": "left-out", "reason": "missing"}, None))
-            self._commit(writer)
+            self._commit_behind(writer)
+            self._settle()
             return self._finish(writer, time.monotonic() - begun, resumed)
         finally:
+            self._committer.shutdown(wait=True)
             writer.close()
             self._notes.close()
             disk.remove_temporaries(self._request.dst)
@@ -194,20 +199,29 @@ class _Run:
         if batch:
             yield batch
 
-    def _commit(self, writer: manifest.Writer) -> None:
+    def _commit_behind(self, writer: manifest.Writer) -> None:
+        """Commit what is waiting while the next images are made; no more than one commit is under way."""
+        self._settle()
+        outcomes, self._waiting = self._waiting, []
+        self._committing = self._committer.submit(self._commit, writer, outcomes)
+        self._synced = time.monotonic()
+
+    def _settle(self) -> None:
+        if self._committing is not None:
+            self._committing.result()
+
+    def _commit(self, writer: manifest.Writer, outcomes: list[Outcome]) -> None:
         """Data to disk, then final names, then rows: what the manifest tells is true after any crash."""
-        temporaries = [outcome.temporary for outcome in self._waiting if outcome.temporary is not None]
+        temporaries = [outcome.temporary for outcome in outcomes if outcome.temporary is not None]
         if temporaries:
             disk.sync(temporaries, self._request.dst)
-        for row, temporary in self._waiting:
+        for row, temporary in outcomes:
             final = self._request.dst / row["path"]
             if temporary is not None:
                 os.replace(temporary, final)
             elif self._request.resume and row.get("reason") != "missing":
                 final.unlink(missing_ok=True)
-        writer.write([outcome.row for outcome in self._waiting])
-        self._waiting.clear()
-        self._synced = time.monotonic()
+        writer.write([outcome.row for outcome in outcomes])
 
     def _finish(self, writer: manifest.Writer, seconds: float, resumed: int) -> Result:
         tally = manifest.Tally()
