@@ -72,7 +72,8 @@ def test_a_truncated_file_is_an_error(name: str) -> None:
         try:
             whole = _whole(name, cut)
         except ImageFileError as error:
-            assert error.reason in ("truncated", "damaged", "not-an-image"), error
+            if error.reason not in ("truncated", "damaged", "not-an-image"):
+                raise
             continue
         assert whole, f"{length} of {len(data)} bytes decode to another picture"
 
@@ -118,7 +119,8 @@ def _survives(data: bytes) -> None:
     try:
         encoded = encode(picture, touched=[(3, 3, 20, 20)])
     except ImageFileError as error:
-        assert error.reason in ("unsupported", "check-failed")
+        if error.reason not in ("unsupported", "check-failed"):
+            raise
         return
     assert previews(encoded.data, metadata="safe") == []
 

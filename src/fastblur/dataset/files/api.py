@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from fastblur.dataset.files import jpeg_blocks
 from fastblur.dataset.files.codec import codec_of
 from fastblur.dataset.files.errors import ImageFileError
-from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
 from fastblur.dataset.files.sniff import sniff
+
+if TYPE_CHECKING:
+    from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
 
 
 def probe(data: bytes) -> ImageInfo:
@@ -76,7 +80,8 @@ def encode(
     picture : Picture
         From `decode`; its frames hold the obfuscated pixels, with unchanged shapes and dtypes.
     touched : list of (x1, y1, x2, y2)
-        The half-open boxes, in stored pixels, that were changed. Only `jpeg="blocks"` uses them.
+        The half-open boxes, in stored pixels, that were changed. Only `jpeg="blocks"` uses them, and raises
+        `ValueError` if a pixel outside all of them was changed.
     metadata : {"safe", "keep", "strip"}
         ``safe`` keeps orientation, camera, exposure and date tags; ``keep`` also GPS, owner, serial numbers and
         descriptions; ``strip`` the orientation alone. None keeps previews, MakerNotes, XMP or comments; all keep the

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastblur.dataset.files import png_chunks
 from fastblur.dataset.files.errors import ImageFileError
-from fastblur.dataset.files.picture import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastblur.dataset.files.picture import Frame
 
 # fcTL behind its sequence number: width, height, x, y, delay as a fraction, dispose and blend operation.
 _FCTL = ">IIIIHHBB"

@@ -28,9 +28,10 @@ def decode(data: bytes, max_pixels: int) -> Picture:
     """The pixels of a BMP file; palettes looked up, greys (also black and white) as one channel."""
     header = bmp_header.parse(data)
     require_pixels(header.width, header.height, 1, max_pixels)
-    image = require("PIL.Image", "Pillow")
+    # Not Image.open: its own limit on pixels would come on top of max_pixels.
+    plugin = require("PIL.BmpImagePlugin", "Pillow")
     try:
-        with image.open(io.BytesIO(data), formats=["BMP"]) as opened:
+        with plugin.BmpImageFile(io.BytesIO(data)) as opened:
             if opened.size != (header.width, header.height):
                 raise ImageFileError("damaged", "BMP whose size differs from its header")
             mode = {"1": "L", "L": "L", "RGBA": "RGBA"}.get(opened.mode, "RGB")

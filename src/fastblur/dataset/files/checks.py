@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from fastblur.dataset.files.errors import ImageFileError
-from fastblur.dataset.files.picture import Frame
+
+if TYPE_CHECKING:
+    from fastblur.dataset.files.picture import Frame
 
 
 def require_same_frames(written: list[Frame], read: list[Frame]) -> None:

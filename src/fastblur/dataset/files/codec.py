@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from fastblur.dataset.files import bmp, jpeg, png, tiff, webp
 from fastblur.dataset.files.errors import ImageFileError
-from fastblur.dataset.files.picture import Box, Check, Encoded, ImageInfo, JpegMode, Metadata, Picture
 from fastblur.dataset.files.sniff import sniff
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from fastblur.dataset.files.picture import Box, Check, Encoded, ImageInfo, JpegMode, Metadata, Picture
 
 
 class Codec(Protocol):
@@ -37,4 +40,4 @@ def codec_of(data: bytes) -> Codec:
         raise ImageFileError(
             "not-an-image", f"the {len(data)} bytes begin with {data[:8]!r}: none of {', '.join(_MODULES)}"
         )
-    return cast(Codec, _MODULES[found])
+    return cast("Codec", _MODULES[found])

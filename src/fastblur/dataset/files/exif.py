@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from fastblur.dataset.files import exif_tags, ifd
-from fastblur.dataset.files.picture import Metadata
 from fastblur.dataset.files.signatures import holds_image
+
+if TYPE_CHECKING:
+    from fastblur.dataset.files.picture import Metadata
 
 _POINTERS = {
     exif_tags.EXIF_POINTER: "exif",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Order = Literal["<", ">"]
 
@@ -83,8 +85,8 @@ def read_directory(block: bytes, offset: int, order: Order) -> Directory:
     return Directory(tuple(entries), following, tuple(spans), tuple(unreadable))
 
 
-def write_directory(entries: Iterable[Entry], offset: int, order: Order) -> bytes:
-    """A directory to stand at `offset`, its values right behind it, with no next directory."""
+def write_directory(entries: Iterable[Entry], offset: int, order: Order, following: int = 0) -> bytes:
+    """A directory to stand at `offset`, its values right behind it; `following` is the offset of the next, or 0."""
     ordered = sorted(entries, key=lambda entry: entry.tag)
     table = [struct.pack(order + "H", len(ordered))]
     values = bytearray()
@@ -98,5 +100,5 @@ def write_directory(entries: Iterable[Entry], offset: int, order: Order) -> byte
             values += entry.value
             # TIFF 6.0 wants values to begin on a word boundary.
             values += b"\0" * (len(values) % 2)
-    table.append(struct.pack(order + "I", 0))
+    table.append(struct.pack(order + "I", following))
     return b"".join(table) + bytes(values)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastblur.dataset.files import exif, jpeg_blocks, jpeg_metadata
 from fastblur.dataset.files import jpeg_markers as jm
@@ -17,10 +17,13 @@ from fastblur.dataset.files.limits import require_pixels
 from fastblur.dataset.files.optional import require
 from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 COLOURS = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 
-# Chroma subsampling by the factors of the three components: simplejpeg's names, and Pillow's numbers for them.
+# Chroma subsampling by the factors of the three components: imagecodecs' names, and Pillow's numbers for them.
 _SAMPLING: dict[tuple[tuple[int, int], ...], str] = {
     ((1, 1), (1, 1), (1, 1)): "444",
     ((2, 1), (1, 1), (1, 1)): "422",
@@ -98,8 +101,11 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
     state: _State = picture.state
     layout, pixels = state.layout, picture.frames[0]
     notes = list(state.notes)
+    if layout.arithmetic:
+        notes.append("jpeg-arithmetic-coding-became-huffman")
     stream: bytes | None = None
     if jpeg == "blocks":
+        _require_untouched(picture, touched)
         try:
             stream = jpeg_blocks.rewrite(picture.source, layout, pixels, touched)
         except jpeg_blocks.BlocksError as error:
@@ -117,7 +123,18 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
             _check_samples(data, layout, pixels)
     except ImageFileError as error:
         raise ImageFileError("check-failed", f"the JPEG written does not read back ({error})") from error
-    return Encoded(data, dict(findings(picture.source, metadata)), notes)
+    return Encoded(data, dict(+jpeg_metadata.findings(picture.source, layout, metadata)), notes)
+
+
+def _require_untouched(picture: Picture, touched: list[Box]) -> None:
+    """Raise if pixels outside the boxes were changed: rewriting blocks would lose that without a word."""
+    source = decode(picture.source, picture.info.width * picture.info.height).frames[0]
+    changed = source != picture.frames[0]
+    for x1, y1, x2, y2 in touched:
+        changed[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)] = False
+    if changed.any():
+        y, x = np.argwhere(changed)[0][:2].tolist()
+        raise ValueError(f"the pixel at x {x}, y {y} was changed, but lies in none of the {len(touched)} touched boxes")
 
 
 def _encode_pixels(source: bytes, layout: jm.Layout, pixels: Frame) -> bytes:
@@ -127,7 +144,7 @@ def _encode_pixels(source: bytes, layout: jm.Layout, pixels: Frame) -> bytes:
     if layout.colour in ("L", "YCbCr") and sampling and not layout.progressive:
         quality = standard_quality(tables)
         if quality is not None:
-            return _with_simplejpeg(pixels, layout.colour, quality, sampling)
+            return _with_imagecodecs(pixels, quality, sampling)
     if layout.colour in ("L", "YCbCr", "RGB") and sampling in _PILLOW_SAMPLING:
         return _with_pillow(pixels, layout, tables, sampling)
     try:
@@ -137,10 +154,11 @@ def _encode_pixels(source: bytes, layout: jm.Layout, pixels: Frame) -> bytes:
         raise ImageFileError("unsupported", f"JPEG that cannot be written again the way it is: {error}") from error
 
 
-def _with_simplejpeg(pixels: Frame, colour: str, quality: int, sampling: str) -> bytes:
-    simplejpeg = require("simplejpeg")
-    planes = np.ascontiguousarray(pixels[..., None] if colour == "L" else pixels)
-    stream: bytes = simplejpeg.encode_jpeg(planes, quality, "GRAY" if colour == "L" else "RGB", sampling)
+def _with_imagecodecs(pixels: Frame, quality: int, sampling: str) -> bytes:
+    # As fast as simplejpeg, which below quality 96 takes libjpeg's inaccurate DCT and so loses twice as much.
+    imagecodecs = require("imagecodecs")
+    subsampling = None if sampling == "Gray" else sampling
+    stream: bytes = imagecodecs.jpeg8_encode(np.ascontiguousarray(pixels), quality, subsampling=subsampling)
     return stream
 
 

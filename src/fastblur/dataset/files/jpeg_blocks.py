@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastblur.dataset.files import jpeg_markers as jm
 from fastblur.dataset.files.optional import require
-from fastblur.dataset.files.picture import Box, Frame
 from fastblur.dataset.files.scratch import scratch_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastblur.dataset.files.picture import Box, Frame
 
 Coefficients = NDArray[np.int32]
 Plane = NDArray[np.float32]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from fastblur.dataset.files import exif, icc
 from fastblur.dataset.files import jpeg_markers as jm
-from fastblur.dataset.files.picture import Metadata
 from fastblur.dataset.files.signatures import holds_image
+
+if TYPE_CHECKING:
+    from fastblur.dataset.files.picture import Metadata
 
 _ICC_CHUNK = 65533 - 14
 _EXIF_LIMIT = 65533 - 6

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
-from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 @cache

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from fastblur.dataset.files import exif, icc, png_chunks
-from fastblur.dataset.files.picture import Metadata
 from fastblur.dataset.files.signatures import holds_image
+
+if TYPE_CHECKING:
+    from fastblur.dataset.files.picture import Metadata
 
 # Chunks that say how to show the samples, with the lengths they have.
 _RENDERING = {b"cICP": 4, b"mDCV": 24, b"cLLI": 8, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9}

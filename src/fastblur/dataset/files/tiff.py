@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastblur.dataset.files import exif, exif_tags, ifd, jpeg, tiff_layout, tiff_metadata
+from fastblur.dataset.files import exif_tags, ifd, jpeg, tiff_layout, tiff_metadata
 from fastblur.dataset.files import jpeg_markers as jm
 from fastblur.dataset.files.checks import require_same_frames
 from fastblur.dataset.files.errors import ImageFileError
@@ -173,12 +173,10 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
         for number, (page, frame) in enumerate(zip(layout.frames, picture.frames, strict=True)):
             own = kept if number == 0 else tiff_metadata.allowed_tags(picture.source, layout, page, metadata)
             entries = [e for e in own.get("ifd0", []) if e.tag not in (exif_tags.EXIF_POINTER, exif_tags.GPS_POINTER)]
-            if number == 0:
-                entries += exif.pointers(layout.order, directories)
             writer.write(**_page_arguments(page, frame, entries, len(layout.frames) > 1))
             if page.number(tiff_layout.COMPRESSION, 1) == _JPEG:
                 notes.append("tiff-compression-became-deflate")
-    data = exif.append_directories(stream.getvalue(), layout.order, directories)
+    data = tiff_metadata.with_exif(stream.getvalue(), layout.order, directories)
     again = decode(data, max_pixels=sum(frame.shape[0] * frame.shape[1] for frame in picture.frames))
     require_same_frames(picture.frames, again.frames)
     if left := findings(data, metadata):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from fastblur.dataset.files import exif, exif_tags, icc, ifd, tiff_layout
-from fastblur.dataset.files.picture import Metadata
 from fastblur.dataset.files.signatures import holds_image
+
+if TYPE_CHECKING:
+    from fastblur.dataset.files.picture import Metadata
 
 _SLUGS = {330: "sub-ifd", 700: "xmp", 33723: "iptc", 34377: "photoshop", 37724: "layers", 50740: "makernote"}
 # The tags that the writer sets by itself or from its own arguments.
@@ -35,6 +39,25 @@ def allowed_tags(
     if page is layout.pages[0]:
         return exif.allowed_entries(data, metadata)[1]
     return {"ifd0": [entry for entry in page.directory.entries if exif.allowed(entry, "ifd0", metadata)]}
+
+
+def with_exif(data: bytes, order: ifd.Order, kept: dict[str, list[ifd.Entry]]) -> bytes:
+    """A TIFF file with EXIF and GPS directories added to its first page.
+
+    tifffile writes no tags that point to them, so the first directory moves behind the data and gets them there.
+    """
+    added = exif.pointers(order, kept)
+    if not added:
+        return data
+    (first,) = struct.unpack_from(order + "I", data, 4)
+    directory = ifd.read_directory(data, first, order)
+    moved = bytearray(data)
+    for start, end in directory.spans:
+        moved[start:end] = bytes(end - start)
+    moved += b"\0" * (len(moved) % 2)
+    struct.pack_into(order + "I", moved, 4, len(moved))
+    moved += ifd.write_directory([*directory.entries, *added], len(moved), order, directory.next)
+    return exif.append_directories(bytes(moved), order, kept)
 
 
 def findings(data: bytes, layout: tiff_layout.Layout, metadata: Metadata) -> Counter[str]:

@@ -40,10 +40,11 @@ def decode(data: bytes, max_pixels: int) -> Picture:
     layout = webp_layout.parse(data)
     info = _info(layout)
     require_pixels(info.width, info.height, info.frames, max_pixels)
-    image = require("PIL.Image", "Pillow")
+    # Not Image.open: its own limit on pixels would come on top of max_pixels.
+    plugin = require("PIL.WebPImagePlugin", "Pillow")
     frames: list[Frame] = []
     try:
-        with image.open(io.BytesIO(data), formats=["WEBP"]) as opened:
+        with plugin.WebPImageFile(io.BytesIO(data)) as opened:
             if getattr(opened, "n_frames", 1) != info.frames or opened.size != (info.width, info.height):
                 raise ImageFileError("damaged", "WebP whose frames do not match its headers")
             for number in range(info.frames):
@@ -88,7 +89,13 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
             model = model if model.lossless else frame.picture
             pictures.append((_encode_picture(pixels, model), frame.duration))
         data = webp_layout.animated_file(
-            layout.width, layout.height, pictures, layout.background, layout.loops, profile, block
+            layout.width,
+            layout.height,
+            pictures,
+            background=layout.background,
+            loops=layout.loops,
+            icc=profile,
+            exif=block,
         )
     _check(data, picture, metadata)
     return Encoded(data, findings(picture.source, metadata), [])

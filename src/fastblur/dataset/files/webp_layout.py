@@ -153,13 +153,14 @@ def still_file(width: int, height: int, picture: Bitstream, icc: bytes, exif: by
     if not icc and not exif and len(picture.chunks) == 1:
         return _file(picture.chunks)
     flags = _flags(picture.alpha, icc, exif)
-    return _file(_wrapped(flags, width, height, list(picture.chunks), icc, exif))
+    return _file(_wrapped(flags, width, height, list(picture.chunks), icc=icc, exif=exif))
 
 
 def animated_file(
     width: int,
     height: int,
     pictures: list[tuple[Bitstream, int]],
+    *,
     background: bytes,
     loops: int,
     icc: bytes,
@@ -173,7 +174,7 @@ def animated_file(
         # Flag 2: replace instead of blending; not disposed of, since the next frame covers everything.
         head = b"\0" * 6 + sizes + duration.to_bytes(3, "little") + b"\x02"
         chunks.append(riff.Chunk(b"ANMF", head + riff.join(picture.chunks)))
-    return _file(_wrapped(flags, width, height, chunks, icc, exif))
+    return _file(_wrapped(flags, width, height, chunks, icc=icc, exif=exif))
 
 
 def _flags(alpha: bool, icc: bytes, exif: bytes) -> int:
@@ -181,7 +182,7 @@ def _flags(alpha: bool, icc: bytes, exif: bytes) -> int:
 
 
 def _wrapped(
-    flags: int, width: int, height: int, chunks: list[riff.Chunk], icc: bytes, exif: bytes
+    flags: int, width: int, height: int, chunks: list[riff.Chunk], *, icc: bytes, exif: bytes
 ) -> list[riff.Chunk]:
     sizes = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     before = [riff.Chunk(b"VP8X", bytes((flags, 0, 0, 0)) + sizes)]
