@@ -61,6 +61,22 @@ Planes planes_of(const Image& image, const std::int32_t* box) {
   return planes;
 }
 
+// Asks for the pixels of a small box, so that they are on their way while the box before it is worked on.
+void prefetch(const Image& image, const std::int32_t* box) {
+#if defined(__GNUC__) || defined(__clang__)
+  const Index item = item_size(image.dtype), line = 64;
+  const Index extent = (box[2] - box[0] - 1) * std::abs(image.column_stride) +
+                       (image.channels - 1) * std::abs(image.channel_stride) + item;
+  if (extent * (box[3] - box[1]) > 65536 || std::abs(image.column_stride) > std::abs(image.row_stride)) return;
+  const std::byte* first = image.data + box[1] * image.row_stride +
+                           (image.column_stride < 0 ? box[2] - 1 : box[0]) * image.column_stride;
+  for (std::int32_t y = box[1]; y < box[3]; ++y, first += image.row_stride)
+    for (Index at = 0; at < extent + line - 1; at += line) __builtin_prefetch(first + std::min(at, extent - 1), 1);
+#else
+  (void)image, (void)box;
+#endif
+}
+
 Mask mask_of(const Boxes& boxes, Index box, Mask::Shape shape, bool transposed) {
   const double* marked = &boxes.marked[static_cast<std::size_t>(4 * box)];
   const std::int32_t* working = &boxes.working[static_cast<std::size_t>(4 * box)];
@@ -177,10 +193,12 @@ class Blur final : public Operation {
 
   AxisKey key(Index box, Index n) const {
     const std::int64_t radius = radii_.empty() ? -1 : radii_[radii_.size() == 1 ? 0 : row(box)];
+    const std::int32_t* w = call_.working(box);
+    const double sigma = call_.strength(box);
     const Accuracy accuracy = direct_ || radius >= 0                    ? Accuracy::exact
-                              : call_.image(box).dtype == Dtype::u8 ? Accuracy::level
+                              : call_.image(box).dtype == Dtype::u8 ? level_path(w[2] - w[0], w[3] - w[1], sigma)
                                                                     : Accuracy::fine;
-    return {n, call_.strength(box), radius, border_, static_cast<int>(accuracy)};
+    return {n, sigma, radius, border_, static_cast<int>(accuracy)};
   }
 
   void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
@@ -205,9 +223,11 @@ class Blur final : public Operation {
   std::size_t row(Index box) const { return static_cast<std::size_t>(call_.boxes.row[static_cast<std::size_t>(box)]); }
   BlurJob prepare(const Plane& plane, const Planes& planes, Index box) const {
     Worker& worker = this_worker();
-    const Axis& vertical = worker.axis(key(box, plane.height));
+    const AxisKey vertical_key = key(box, plane.height);
+    const Axis& vertical = worker.axis(vertical_key);
     const Axis& horizontal = worker.axis(key(box, plane.width));
-    return {plane, call_.mask(box, planes.transposed), &vertical, &horizontal, nullptr, 0};
+    return {plane, call_.mask(box, planes.transposed), &vertical, &horizontal, nullptr, 0,
+            vertical_key.accuracy == static_cast<int>(Accuracy::bytes)};
   }
 
   const Call& call_;
@@ -295,7 +315,10 @@ class Schedule {
     double total = 0;
     for (Index box = 0; box < count; ++box) total += call_.samples(box);
     if (threads_ <= 1 || total < kWorthAThread) {
-      for (Index box = 0; box < count; ++box) whole(box);
+      for (Index box = 0; box < count; ++box) {
+        if (box + 1 < count) prefetch(call_.image(box + 1), call_.working(box + 1));
+        whole(box);
+      }
       return;
     }
     const std::vector<std::int32_t> level =
@@ -353,6 +376,10 @@ class Schedule {
     parallel(static_cast<Index>(handful.size()) - 1, [&](Index h) {
       for (std::size_t i = handful[static_cast<std::size_t>(h)]; i < handful[static_cast<std::size_t>(h) + 1]; ++i) {
         const Piece& p = pieces_[i];
+        if (i + 1 < pieces_.size()) {
+          const Index next = pieces_[i + 1].box;
+          prefetch(call_.image(next), call_.working(next));
+        }
         const Planes planes = planes_of(call_.image(p.box), call_.working(p.box));
         operation_.run(planes.at(p.plane), planes, p.box, p.begin, p.end,
                        p.split < 0 ? nullptr : &splits_[static_cast<std::size_t>(p.split)]->stored);

@@ -108,6 +108,25 @@ void make_kernel(Index n, double sigma, double radius, Border border, Kernel& ke
   group(weights, first, kernel);
 }
 
+// Rounding each weight to 1/65536 leaves a sum a little off, which would shift constant areas: what is left over goes
+// from each weight to the next, outside in, and the centre takes the rest.
+void make_byte_kernel(double sigma, Index radius, ByteKernel& kernel) {
+  kernel.radius = radius;
+  kernel.weights.assign(static_cast<std::size_t>(radius + 1), 0);
+  double sum = 1;
+  for (Index i = 1; i <= radius; ++i) sum += 2 * gaussian(static_cast<double>(i), sigma);
+  double carried = 0;
+  Index total = 0;
+  for (Index i = radius; i >= 1; --i) {
+    const double exact = 65536 * gaussian(static_cast<double>(i), sigma) / sum + carried;
+    const double rounded = std::floor(exact + 0.5);
+    carried = exact - rounded;
+    kernel.weights[static_cast<std::size_t>(i)] = static_cast<std::uint16_t>(rounded);
+    total += 2 * static_cast<Index>(rounded);
+  }
+  kernel.weights[0] = static_cast<std::uint16_t>(std::min<Index>(65536 - total, 65535));
+}
+
 // The four cubic B-splines that are not zero at a position u = k + f, 0 <= f < 1: those of nodes k - 1 .. k + 2.
 inline void cubic(double f, double* b) {
   const double g = 1 - f;
@@ -197,11 +216,13 @@ void make_spline(Index n, double spacing, Index nodes, Border border, Spline& sp
 Index border_index(Index i, Index n, Border border) {
   if (i >= 0 && i < n) return i;
   if (border == Border::replicate) return i < 0 ? 0 : n - 1;
+  const Index mirror = border == Border::reflect ? 0 : 1;
+  if (i < 0 && i > -n) return -i - mirror;
+  if (i >= n && i < 2 * n - 1) return 2 * (n - 1) - i + mirror;
   const Index period = border_period(n, border);
   i %= period;
   if (i < 0) i += period;
-  if (i < n) return i;
-  return (border == Border::reflect ? period : period - 1) - i;
+  return i < n ? i : period - mirror - i;
 }
 
 void Axis::needed(Index begin, Index end, Index& low, Index& high) const {
@@ -231,6 +252,12 @@ void Axis::needed(Index begin, Index end, Index& low, Index& high) const {
   }
 }
 
+Accuracy level_path(Index width, Index height, double sigma) {
+  (void)width, (void)height;
+  const double reach = std::floor(kLevel.tail * sigma + 0.5);
+  return reach >= 1 && reach <= 10 ? Accuracy::bytes : Accuracy::level;
+}
+
 void plan_axis(const AxisKey& key, Axis& axis) {
   const Index n = key.n;
   const double sigma = std::min(key.sigma, 1e15);  // any wider is uniform over any row that fits in memory
@@ -242,6 +269,13 @@ void plan_axis(const AxisKey& key, Axis& axis) {
   const double full_radius = key.radius >= 0 ? static_cast<double>(key.radius) : std::floor(4 * sigma + 0.5);
   if (key.accuracy == static_cast<int>(Accuracy::exact)) {
     make_kernel(n, sigma, full_radius, key.border, axis.kernel);
+    return;
+  }
+  if (key.accuracy == static_cast<int>(Accuracy::bytes)) {
+    const double reach = std::floor(kLevel.tail * sigma + 0.5);
+    axis.kernel.first = -static_cast<Index>(reach);
+    axis.kernel.taps = 2 * static_cast<Index>(reach) + 1;
+    make_byte_kernel(sigma, static_cast<Index>(reach), axis.bytes);
     return;
   }
   const Quality& quality = key.accuracy == static_cast<int>(Accuracy::level) ? kLevel : kFine;

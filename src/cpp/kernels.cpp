@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "blur.h"
+#include "byte_blur.h"
 #include "fill.h"
 #include "mosaic.h"
 
@@ -31,12 +32,15 @@ using namespace fastblur;
 constexpr Kernels table = {
     FASTBLUR_STRING(FASTBLUR_LEVEL),
     [](Dtype d, const BlurJob& job) {
+      if (job.bytes) return byte_blur_scratch(job);
       return with_sample(d, [&](auto s) { return blur_scratch<decltype(s)>(job); });
     },
     [](Dtype d, const BlurJob& job, Index begin, Index end, std::byte* scratch) {
+      if (job.bytes) return byte_blur_band(job, begin, end, scratch);
       with_sample(d, [&](auto s) { blur_band<decltype(s)>(job, begin, end, scratch); });
     },
     [](Dtype d, const BlurJob& job, Index begin, Index end, float* rows, Index stride, std::byte* scratch) {
+      if (job.bytes) return byte_blur_nodes(job, begin, end, rows, stride, scratch);
       with_sample(d, [&](auto s) { blur_nodes<decltype(s)>(job, begin, end, rows, stride, scratch); });
     },
     [](Dtype d, const MosaicJob& job) {
