@@ -281,7 +281,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="?", help="JSON file; default: this machine's")
     options = parser.parse_args()
     mpl.use("agg")
-    results = store.read(options.results or store.path(quick=False))
+    results = store.read_or_exit(options.results)
     for section, draw in PICTURES.items():
         if section in results["sections"]:
             draw(results)

@@ -27,7 +27,8 @@ def sections(source: Source, folder: Path, threads: list[int], effort: Effort) -
     def case(name: str) -> Section:
         return lambda: comparison.case(name, source, threads, effort)
 
-    several = [n for n in threads if n > 1]
+    # Two threads always, where there are two cores: they have a target of their own.
+    several = sorted({n for n in (*threads, min(2, machine.cores())) if n > 1})
     sweep = QUICK if source.quick else SWEEP
     result = {name: case(name) for name in CASES}
     result["sigma"] = lambda: comparison.over_sigma(source, sweep)
@@ -80,14 +81,18 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="JSON file; default: benchmarks/results/<version>/<machine>.json")
     parser.add_argument("--quick", action="store_true", help="an eighth of the images and few runs; kept under build/")
     options = parser.parse_args()
-    source = Source(photos.load(options.photos), options.seed, options.draw, options.quick)
     threads = thread_counts(options.threads)
+    try:
+        source = Source(photos.load(options.photos), options.seed, options.draw, options.quick)
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None
     effort = QUICK if options.quick else FULL
     file = options.output or store.path(options.quick)
     available = sections(source, options.photos, threads, effort)
+    names = chosen(options.cases, list(available))
     results = store.begin(file, keep=bool(options.cases))
     wrong = []
-    for name in chosen(options.cases, list(available)):
+    for name in names:
         started, load_before = time.perf_counter(), machine.load()
         print(f"{name:10}", end="", flush=True)
         try:

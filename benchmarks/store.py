@@ -24,10 +24,16 @@ def path(quick: bool) -> Path:
 
 def read(file: Path) -> Results:
     """The results in `file`."""
-    if not file.exists():
-        raise FileNotFoundError(f"no results in {file}; measure them with: python -m benchmarks.run")
     loaded: Results = json.loads(file.read_text())
     return loaded
+
+
+def read_or_exit(file: Path | None) -> Results:
+    """The results in `file`, by default this machine's of the installed version; ends the program if there are none."""
+    file = file or path(quick=False)
+    if not file.exists():
+        raise SystemExit(f"no results in {file}; measure them with: python -m benchmarks.run")
+    return read(file)
 
 
 def begin(file: Path, keep: bool) -> Results:
