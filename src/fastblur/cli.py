@@ -73,6 +73,8 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (default: the process's own); the exit code."""
     options = _parser().parse_args(arguments)
+    if find_spec("fcntl") is None:
+        return _fail("this command runs on Linux and macOS; the library itself runs here", USAGE)
     if missing := [package for module, package in _EXTRA.items() if find_spec(module) is None]:
         return _fail(f"this command needs {', '.join(missing)}: pip install 'fastblur[dataset]'", USAGE)
     from .dataset import commands  # imports the extra

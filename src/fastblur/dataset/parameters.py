@@ -14,7 +14,7 @@ IMAGENET_MEAN = (124, 116, 104)
 
 @dataclass(frozen=True)
 class Parameters:
-    """What `fastblur blur` was asked to do; the README of each field is the command's help.
+    """What `fastblur blur` was asked to do; the command's help says what each field means.
 
     `strength`, `margin` and `feather` are fractions of each box's longer side; `min_strength` is in pixels. `value` is
     red, green, blue in levels of 255.
