@@ -14,6 +14,14 @@ using fastblur::Axis;
 using fastblur::BlurJob;
 using fastblur::StoredNodes;
 
+// Where in a row each of n vectors starts.
+template <int n>
+struct Places {
+  static constexpr int size = n;
+  Index start[n];
+  Index operator[](int u) const { return start[u]; }
+};
+
 class ByteBlur {
  public:
   ByteBlur(const BlurJob& job, Arena& arena)
@@ -96,13 +104,13 @@ class ByteBlur {
     const Index count = end - begin + 2 * radius_;
     for (Index j = 0; j < count; ++j)
       window_[j] = original(fastblur::border_index(begin - radius_ + j, plane_.height, axis_.border), begin);
-    sweep_words(length_, readable_, [&](Index at, auto vectors) {
-      constexpr int n = decltype(vectors)::value;
+    sweep_words([&](const auto& at) {
+      constexpr int n = std::decay_t<decltype(at)>::size;
       for (Index r = 0; r < end - begin; ++r) {
         const std::uint8_t* const* centre = window_ + r + radius_;
         Words sum[n];
-        filtered<n, true>(sum, [&](Index t, int u) { return load_words(centre[t] + at + u * kWordLanes); });
-        for (int u = 0; u < n; ++u) store_words(row(r) + at + u * kWordLanes, sum[u]);
+        filtered<n, true>(sum, [&](Index t, int u) { return load_words(centre[t] + at[u]); });
+        for (int u = 0; u < n; ++u) store_words(row(r) + at[u], sum[u]);
       }
     });
   }
@@ -114,47 +122,55 @@ class ByteBlur {
       values[i - border_] = values[fold_[i]];
       values[length_ + i] = values[fold_[border_ + i]];
     }
-    const auto sums = [&](Index at, auto& sum) {
-      constexpr int n = static_cast<int>(sizeof sum / sizeof sum[0]);
-      filtered<n, false>(sum, [&](Index t, int u) { return load_words(values + at + u * kWordLanes + t * channels); });
+    const auto sums = [&](const auto& at, Words* sum) {
+      constexpr int n = std::decay_t<decltype(at)>::size;
+      filtered<n, false>(sum, [&](Index t, int u) { return load_words(values + at[u] + t * channels); });
     };
+    const auto level = [](Words v) { return shift_right<7>(add_words(v, splat_word(64))); };
     if (!finish_.direct()) {
-      for (Index at = 0; at < length_; at += kWordLanes) {
-        Words sum[1];
+      sweep_words([&](const auto& at) {
+        constexpr int n = std::decay_t<decltype(at)>::size;
+        Words sum[n];
         sums(at, sum);
         std::uint16_t words[kWordLanes];
-        store_words(words, sum[0]);
-        for (Index i = 0; i < kWordLanes; ++i) values_[at + i] = static_cast<float>(words[i]) * (1.0f / 128);
-      }
+        for (int u = 0; u < n; ++u) {
+          store_words(words, sum[u]);
+          for (Index i = 0; i < kWordLanes; ++i) values_[at[u] + i] = static_cast<float>(words[i]) * (1.0f / 128);
+        }
+      });
       finish_.put(y, 0, plane_.width, values_);
-      return;
-    }
-    std::uint8_t* out = finish_.row(y);
-    const auto level = [](Words v) { return shift_right<7>(add_words(v, splat_word(64))); };
-    if (readable_) {
-      sweep_words(length_, true, [&](Index at, auto vectors) {
-        Words sum[decltype(vectors)::value];
+    } else if (readable_) {
+      std::uint8_t* out = finish_.row(y);
+      sweep_words([&](const auto& at) {
+        constexpr int n = std::decay_t<decltype(at)>::size;
+        Words sum[n];
         sums(at, sum);
-        for (int u = 0; u < decltype(vectors)::value; ++u) store_words(out + at + u * kWordLanes, level(sum[u]));
+        for (int u = 0; u < n; ++u) store_words(out + at[u], level(sum[u]));
       });
     } else {
       Words sum[1];
-      sums(0, sum);
+      sums(Places<1>{{0}}, sum);
       std::uint8_t whole[kWordLanes];
       store_words(whole, level(sum[0]));
-      std::memcpy(out, whole, static_cast<std::size_t>(length_));
+      std::memcpy(finish_.row(y), whole, static_cast<std::size_t>(length_));
     }
   }
 
-  // body(at, vectors) over [0, length). The last vector ends with the row, and may overlap the one before, or, where
-  // there is room beyond the row, just goes on.
+  // body(places) for vectors that cover the row, four at a time. Where only the row itself can be read, the last one
+  // ends with it and overlaps the one before; else it goes on beyond.
   template <class Body>
-  static FASTBLUR_INLINE void sweep_words(Index length, bool within, const Body& body) {
-    constexpr int n = 4;
+  FASTBLUR_INLINE void sweep_words(const Body& body) const {
+    const Index last = readable_ ? length_ - kWordLanes : length_;
+    const auto place = [&](Index at) { return at < last ? at : last; };
     Index at = 0;
-    for (; at + n * kWordLanes <= length; at += n * kWordLanes) body(at, std::integral_constant<int, n>{});
-    for (; at < length; at += kWordLanes)
-      body(within && at + kWordLanes > length ? length - kWordLanes : at, std::integral_constant<int, 1>{});
+    for (; at + 3 * kWordLanes < length_; at += 4 * kWordLanes)
+      body(Places<4>{{at, at + kWordLanes, at + 2 * kWordLanes, place(at + 3 * kWordLanes)}});
+    if (at + 2 * kWordLanes < length_)
+      body(Places<3>{{at, at + kWordLanes, place(at + 2 * kWordLanes)}});
+    else if (at + kWordLanes < length_)
+      body(Places<2>{{at, place(at + kWordLanes)}});
+    else if (at < length_)
+      body(Places<1>{{place(at)}});
   }
 
   // Sums over the kernel of what `input(t, u)` gives vector u at distance t, in 1/128 level. Pixels are in levels.

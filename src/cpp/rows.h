@@ -72,6 +72,23 @@ struct F32 {
     store_part(p, add(v, load(pivot)), count);
   }
 };
+// float32 beyond 2^100: a quarter of it, whose differences cannot overflow. The pivot comes in quarters too.
+struct F32Huge {
+  using Item = float;
+  static constexpr bool floating = true;
+  static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) {
+    return sub(mul(load(p), splat(0.25f)), load(pivot));
+  }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
+    return sub(mul(load_part(p, count), splat(0.25f)), load(pivot));
+  }
+  static FASTBLUR_INLINE void write(Item* p, Vec v, const float* pivot) {
+    store(p, mul(add(v, load(pivot)), splat(4.0f)));
+  }
+  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float* pivot, Index count) {
+    store_part(p, mul(add(v, load(pivot)), splat(4.0f)), count);
+  }
+};
 // Scratch: floats without a pivot, on behalf of the sample type `Of`.
 template <class Of>
 struct Scratch {
