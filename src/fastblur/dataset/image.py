@@ -53,17 +53,18 @@ def decide(item: Item, head: bytes, parameters: Parameters) -> str | None:
 def make(item: Item, source: bytes, parameters: Parameters) -> Made:
     """Obfuscate an annotated image; LeftOut if it cannot be done safely."""
     try:
-        info = files.probe(source)
+        hidden = any(entry.boxes for entry in item.entries)
+        picture = files.decode(source, max_pixels=parameters.max_pixels) if hidden else None
+        info = files.probe(source) if picture is None else picture.info
         found = stored_boxes(
             item.entries,
             info,
             orientation=parameters.boxes_orientation,
             keep_degenerate=parameters.method == "imagenet2021",
         )
-        if not found.boxes:
+        if picture is None or not found.boxes:
             return Made("copied", degenerate=found.degenerate)
         applied = methods.plan(found.boxes, info, parameters)
-        picture = files.decode(source, max_pixels=parameters.max_pixels)
         for frame in picture.frames:
             if frame.shape[:2] != (info.height, info.width):
                 raise LeftOut(

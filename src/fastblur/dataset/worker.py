@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import hmac
 import itertools
 import os
 import shutil
@@ -155,7 +156,7 @@ def describe(row: Row, made: Made, source: bytes, job: Job) -> None:
     if made.notes:
         row["notes"] = made.notes
     row["bytes"], row["sha256"] = len(data), hashlib.sha256(data).hexdigest()
-    row["tag"] = hashlib.blake2b(source, digest_size=16, key=job.key).hexdigest()
+    row["tag"] = hmac.digest(job.key, source, "sha256").hex()
     if job.parameters.hash_sources:
         row["source"]["sha256"] = hashlib.sha256(source).hexdigest()
 
