@@ -1,0 +1,170 @@
+"""The records that travel to the device in one upload, and the device functions that read them.
+
+All addresses and strides are in bytes; strides may be negative.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .intrinsics import add, device, load_f64, load_i32, load_i64, multiply
+
+REFLECT, SYMMETRIC, REPLICATE = 0, 1, 2
+BORDER_MODES = {"reflect": REFLECT, "symmetric": SYMMETRIC, "replicate": REPLICATE}
+RECTANGLE, ELLIPSE = 0, 1
+SHAPES = {"rectangle": RECTANGLE, "ellipse": ELLIPSE}
+
+IMAGE = np.dtype(
+    [
+        ("address", "i8"),
+        ("step_x", "i8"),
+        ("step_y", "i8"),
+        ("step_c", "i8"),
+        ("channels", "i4"),
+        ("interleaved", "i4"),
+    ]
+)
+BOX = np.dtype(
+    [
+        ("image", "i4"),
+        ("working", "i4", (4,)),
+        ("feather", "i4"),
+        ("radius", "i4"),
+        ("segments", "i4"),
+        ("strength", "f8"),
+        ("marked", "f8", (4,)),
+        ("steps", "i4", (2,)),
+    ]
+)
+"""`steps`: intervals of the coarse grid along y and x, 0 for the direct filter; `segments`: shares of the rows."""
+JOB = np.dtype(
+    [
+        ("box", "i8"),
+        ("rows", "i8"),
+        ("grid", "i8"),
+        ("filtered", "i8"),
+    ]
+)
+"""A box in a tiled launch: the address of its record and of its scratch buffers."""
+
+IMAGE_BYTES, BOX_BYTES, JOB_BYTES = IMAGE.itemsize, BOX.itemsize, JOB.itemsize
+
+
+class View(NamedTuple):
+    """A working box as the kernels walk it.
+
+    A row of the box is one line of width x channels samples (interleaved channels) or one line per channel (planar).
+    Its float rows in scratch keep the same order, each line padded to whole words.
+    """
+
+    address: Any
+    step_x: Any
+    step_y: Any
+    step_c: Any
+    width: Any
+    height: Any
+    channels: Any
+    interleaved: Any
+    line: Any  # samples in a line
+    words: Any  # words in a line
+    lines: Any
+    pitch: Any  # floats in a scratch row
+
+
+@device
+def box_view(images: Any, box: Any, samples_per_word: Any) -> Any:
+    """The View of the box record at address `box`."""
+    image = images + load_i32(box) * IMAGE_BYTES
+    x1, y1 = load_i32(box + 4), load_i32(box + 8)
+    width, height = load_i32(box + 12) - x1, load_i32(box + 16) - y1
+    step_x, step_y, step_c = load_i64(image + 8), load_i64(image + 16), load_i64(image + 24)
+    channels, interleaved = load_i32(image + 32), load_i32(image + 36)
+    line = width * channels if interleaved else width
+    lines = 1 if interleaved else channels
+    words = (line + samples_per_word - 1) // samples_per_word
+    return View(
+        load_i64(image) + x1 * step_x + y1 * step_y,
+        step_x,
+        step_y,
+        step_c,
+        width,
+        height,
+        channels,
+        interleaved,
+        line,
+        words,
+        lines,
+        lines * words * samples_per_word,
+    )
+
+
+@device
+def element(view: Any, x: Any, c: Any) -> Any:
+    """Index of sample (x, c) in a scratch row."""
+    if view.interleaved:
+        return x * view.channels + c
+    return c * (view.pitch // view.lines) + x
+
+
+@device
+def border_index(i: Any, n: Any, border: Any) -> Any:
+    """The pixel of 0..n-1 at position `i` of the row continued beyond its ends."""
+    if 0 <= i < n:
+        return i
+    if border == REPLICATE:
+        return 0 if i < 0 else n - 1
+    if border == SYMMETRIC:
+        i = i % (2 * n)
+        return i if i < n else 2 * n - 1 - i
+    if n == 1:
+        return 0
+    i = i % (2 * (n - 1))
+    return i if i < n else 2 * (n - 1) - i
+
+
+@device
+def is_plain(box: Any, shape: Any) -> Any:
+    """Whether every pixel of the working box is wholly replaced."""
+    return shape == RECTANGLE and load_i32(box + 20) == 0
+
+
+@device
+def pixel_weight(box: Any, shape: Any, column: Any, row: Any) -> Any:
+    """How much of the obfuscated pixel replaces the original at (column, row) of the working box: 0 to 1, float64.
+
+    The operations and their order are the reference's, so that a pixel centre on the rim falls on the same side.
+    """
+    x = np.float64(load_i32(box + 4) + column)
+    y = np.float64(load_i32(box + 8) + row)
+    feather = load_i32(box + 20)
+    left, top = load_f64(box + 40), load_f64(box + 48)
+    right, bottom = load_f64(box + 56), load_f64(box + 64)
+    if shape == ELLIPSE:
+        rx, ry = (right - left) / 2.0, (bottom - top) / 2.0
+        dx = (x + 0.5 - (left + right) / 2.0) / rx
+        dy = (y + 0.5 - (top + bottom) / 2.0) / ry
+        rho = math.sqrt(add(multiply(dx, dx), multiply(dy, dy)))
+        if rho <= 1.0:
+            return 1.0
+        if feather == 0:
+            return 0.0
+        return max(0.0, 1.0 - multiply(rho - 1.0, min(rx, ry)) / (feather + 1.0))
+    dx = max(max(left - x, x - (right - 1.0)), 0.0)
+    dy = max(max(top - y, y - (bottom - 1.0)), 0.0)
+    return max(0.0, 1.0 - math.sqrt(add(multiply(dx, dx), multiply(dy, dy))) / (feather + 1.0))
+
+
+@device
+def find_job(prefix: Any, jobs: Any, tile: Any) -> Any:
+    """The job of `tile`: the last one whose first tile is not beyond it. `prefix` holds jobs + 1 int32 counts."""
+    low, high = 0, jobs
+    while high - low > 1:
+        middle = (low + high) // 2
+        if load_i32(prefix + 4 * middle) <= tile:
+            low = middle
+        else:
+            high = middle
+    return low
