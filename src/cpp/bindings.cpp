@@ -1,0 +1,182 @@
+// The module fastblur._core. Python has checked kinds, shapes and values by the time it calls; what is checked here
+// again is only what would otherwise read or write the wrong memory.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "boxes.h"
+#include "dispatch.h"
+#include "driver.h"
+#include "thread_pool.h"
+
+namespace py = pybind11;
+
+namespace fastblur {
+namespace {
+
+using Doubles = py::array_t<double, py::array::c_style>;
+using Integers = py::array_t<std::int64_t, py::array::c_style>;
+
+Dtype dtype_of(const py::array& array) {
+  const char kind = array.dtype().kind();
+  const auto size = array.itemsize();
+  if (kind == 'u' && size == 1) return Dtype::u8;
+  if (kind == 'u' && size == 2) return Dtype::u16;
+  if (kind == 'f' && size == 2) return Dtype::f16;
+  if (kind == 'f' && size == 4) return Dtype::f32;
+  throw py::type_error("dtype is " + py::str(array.dtype()).cast<std::string>() +
+                       "; accepted: uint8, uint16, float16, float32");
+}
+
+// Views with axes (H, W, C) or (N, H, W, C), a batch counting as its N images.
+std::vector<Image> images_of(const py::list& views) {
+  std::vector<Image> images;
+  images.reserve(views.size());
+  for (const py::handle& view : views) {
+    auto array = py::reinterpret_borrow<py::array>(view);
+    const Dtype dtype = dtype_of(array);
+    const Index dims = array.ndim();
+    if (dims != 3 && dims != 4) throw py::value_error("a view has " + std::to_string(dims) + " axes; accepted: 3 or 4");
+    auto* data = static_cast<std::byte*>(array.mutable_data());
+    const Index batch = dims == 4 ? array.shape(0) : 1, step = dims == 4 ? array.strides(0) : 0, at = dims - 3;
+    if (array.shape(at + 2) < 1 || array.shape(at + 2) > 4) throw py::value_error("a view needs 1 to 4 channels");
+    for (Index i = 0; i < batch; ++i)
+      images.push_back({data + i * step, array.shape(at), array.shape(at + 1), array.shape(at + 2), array.strides(at),
+                        array.strides(at + 1), array.strides(at + 2), dtype});
+  }
+  return images;
+}
+
+Column column_of(const Doubles& values, bool relative) { return {values.data(), values.size(), relative}; }
+
+void check_boxes(const Boxes& boxes, const std::vector<Image>& images) {
+  for (std::size_t i = 0; i < boxes.image.size(); ++i) {
+    const std::int32_t* w = &boxes.working[4 * i];
+    if (static_cast<std::size_t>(boxes.image[i]) >= images.size()) throw py::value_error("a box is of no image");
+    const Image& image = images[static_cast<std::size_t>(boxes.image[i])];
+    if (w[2] > image.width || w[3] > image.height) throw py::value_error("a box was resolved for another image size");
+  }
+}
+
+template <class T>
+py::array_t<T> copied(const std::vector<T>& values, Index columns) {
+  const auto rows = static_cast<Index>(values.size()) / columns;
+  py::array_t<T> array(columns == 1 ? std::vector<Index>{rows} : std::vector<Index>{rows, columns});
+  std::copy(values.begin(), values.end(), array.mutable_data());
+  return array;
+}
+
+Boxes resolve(const Doubles& coordinates, const py::object& image_index, bool per_image, int format,
+              const Integers& sizes, const Doubles& margin, bool margin_relative, const Doubles& feather,
+              bool feather_relative, const Doubles& strength, bool strength_relative) {
+  if (coordinates.ndim() != 2 || coordinates.shape(1) != 4) throw py::value_error("coordinates must be (K, 4)");
+  const Index count = coordinates.shape(0);
+  Doubles index;
+  if (!image_index.is_none()) {
+    index = image_index.cast<Doubles>();
+    if (index.size() != count) throw py::value_error("image_index must be (K,)");
+  }
+  for (const Doubles* column : {&margin, &feather, &strength})
+    if (column->size() > 1 && column->size() != count) throw py::value_error("a column must be (1,) or (K,)");
+  const Rows rows{coordinates.data(), image_index.is_none() ? nullptr : index.data(), count, per_image};
+  const std::int64_t images = sizes.size() / 2;
+  py::gil_scoped_release release;
+  return resolve_boxes(rows, static_cast<BoxFormat>(format), sizes.data(), images, column_of(margin, margin_relative),
+                       column_of(feather, feather_relative), column_of(strength, strength_relative));
+}
+
+void register_boxes(py::module_& module) {
+  py::class_<Boxes>(module, "Boxes")
+      .def("__len__", [](const Boxes& b) { return b.image.size(); })
+      .def_property_readonly("image", [](const Boxes& b) { return copied(b.image, 1); })
+      .def_property_readonly("row", [](const Boxes& b) { return copied(b.row, 1); })
+      .def_property_readonly("working", [](const Boxes& b) { return copied(b.working, 4); })
+      .def_property_readonly("marked", [](const Boxes& b) { return copied(b.marked, 4); })
+      .def_property_readonly("feather", [](const Boxes& b) { return copied(b.feather, 1); })
+      .def_property_readonly("strength", [](const Boxes& b) { return copied(b.strength, 1); });
+  module.def("resolve_boxes", &resolve, py::arg("coordinates").noconvert(), py::arg("image_index"),
+             py::arg("per_image"), py::arg("format"), py::arg("sizes").noconvert(), py::arg("margin").noconvert(),
+             py::arg("margin_relative"), py::arg("feather").noconvert(), py::arg("feather_relative"),
+             py::arg("strength").noconvert(), py::arg("strength_relative"));
+  module.def(
+      "overlap_levels",
+      [](const py::array_t<std::int32_t, py::array::c_style>& image,
+         const py::array_t<std::int32_t, py::array::c_style>& working) {
+        if (working.size() != 4 * image.size()) throw py::value_error("working must be (K, 4) for image (K,)");
+        return copied(overlap_levels(image.data(), working.data(), image.size()), 1);
+      },
+      py::arg("image").noconvert(), py::arg("working").noconvert());
+}
+
+void register_operations(py::module_& module) {
+  module.def(
+      "gaussian_blur",
+      [](const py::list& views, const Boxes& boxes, int shape, const Integers& radius, int border, bool direct,
+         int threads) {
+        const std::vector<Image> images = images_of(views);
+        check_boxes(boxes, images);
+        const std::vector<std::int64_t> radii(radius.data(), radius.data() + radius.size());
+        for (const std::int32_t row : boxes.row)
+          if (radii.size() > 1 && static_cast<std::size_t>(row) >= radii.size())
+            throw py::value_error("radius must be (0,), (1,) or one per row");
+        py::gil_scoped_release release;
+        blur(images, boxes, static_cast<Mask::Shape>(shape), radii, static_cast<Border>(border), direct, threads);
+      },
+      py::arg("views"), py::arg("boxes"), py::arg("shape"), py::arg("radius").noconvert(), py::arg("border"),
+      py::arg("direct"), py::arg("threads"));
+  module.def(
+      "pixelate",
+      [](const py::list& views, const Boxes& boxes, int shape, int threads) {
+        const std::vector<Image> images = images_of(views);
+        check_boxes(boxes, images);
+        py::gil_scoped_release release;
+        pixelate(images, boxes, static_cast<Mask::Shape>(shape), threads);
+      },
+      py::arg("views"), py::arg("boxes"), py::arg("shape"), py::arg("threads"));
+  module.def(
+      "fill",
+      [](const py::list& views, const Boxes& boxes, int shape, const py::list& values, int threads) {
+        const std::vector<Image> images = images_of(views);
+        check_boxes(boxes, images);
+        std::vector<const std::byte*> pointers;
+        for (std::size_t i = 0; i < views.size(); ++i) {
+          const auto view = py::reinterpret_borrow<py::array>(views[i]);
+          const auto value = py::reinterpret_borrow<py::array>(values[i]);
+          if (dtype_of(value) != dtype_of(view) || value.size() != view.shape(view.ndim() - 1) ||
+              (value.flags() & py::array::c_style) == 0)
+            throw py::value_error("a fill value must be one item per channel, in the dtype of its view");
+          pointers.insert(pointers.end(), static_cast<std::size_t>(view.ndim() == 4 ? view.shape(0) : 1),
+                          static_cast<const std::byte*>(value.data()));
+        }
+        py::gil_scoped_release release;
+        fill(images, boxes, static_cast<Mask::Shape>(shape), pointers, threads);
+      },
+      py::arg("views"), py::arg("boxes"), py::arg("shape"), py::arg("values"), py::arg("threads"));
+}
+
+void register_build(py::module_& module) {
+  module.def("available_processors", &available_processors);
+  module.def("build_info", [] {
+    py::dict info;
+    info["compiler"] = FASTBLUR_COMPILER;
+    info["isa_built"] = built_levels();
+    info["isa_supported"] = supported_levels();
+    info["isa"] = active_kernels().name;
+    return info;
+  });
+}
+
+}  // namespace
+}  // namespace fastblur
+
+PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
+  fastblur::active_kernels();  // a wrong FASTBLUR_ISA is refused at import
+  fastblur::register_boxes(module);
+  fastblur::register_operations(module);
+  fastblur::register_build(module);
+}

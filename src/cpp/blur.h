@@ -1,0 +1,390 @@
+// The separable Gaussian of one box, streamed: pixel rows go in at the top, and the finished rows follow a few sigmas
+// behind, so that a box of any size is blurred in place within scratch that fits the cache.
+//
+//   pixels --reduce--> node rows --x--> a ring of node rows --filter--> --x--> --expand--> pixels
+//
+// Along y each step is rows times scalars. Along x the same kernels run on panels: 16 rows transposed, so that the 16
+// values of one column are one vector. Where an axis has no spline its nodes are its pixels, and reduce and expand
+// drop out: that is the direct filter.
+#pragma once
+
+#include "finish.h"
+
+namespace {
+
+using fastblur::Axis;
+using fastblur::BlurJob;
+using fastblur::StoredNodes;
+
+constexpr Index kTileSamples = 1024;  // of a row handled at a time, so that 16 to 22 rows of them stay in L1 and L2
+constexpr Index kRun = 8;             // pixel rows per call of a kernel: as many memory streams at a time
+
+// End of the run of pixels from `begin` that touch the same four nodes, at most kRun long.
+inline Index run_end(const std::int32_t* start, Index begin, Index end) {
+  const Index most = smaller(end, begin + kRun);
+  Index i = begin + 1;
+  while (i < most && start[i] == start[begin]) ++i;
+  return i;
+}
+
+template <class S>
+class Blur {
+  using Item = typename S::Item;
+
+ public:
+  Blur(const BlurJob& job, Arena& arena)
+      : job_(job),
+        plane_(job.plane),
+        v_(*job.vertical),
+        h_(*job.horizontal),
+        channels_(job.plane.channels),
+        width_(job.plane.width),
+        node_width_(padded(h_.nodes * channels_)),
+        tile_(larger(kPanel, kTileSamples / channels_ / kPanel * kPanel)),
+        packed_(plane_.packed(sizeof(Item))),
+        pivot_(make_pivot<S>(plane_, arena)),
+        finish_(plane_, job.mask, width_, pivot_, arena) {
+    const Index length = padded(width_ * channels_);
+    const Index tile_length = padded(smaller(tile_, width_) * channels_);
+    const Index column = channels_ * kPanel;
+    if (v_.spline) {
+      partial_ = arena.take<float>(3 * length);
+      accumulators_ = arena.take<float>(kAccumulators * (h_.spline ? tile_length : length));
+      expanded_ = arena.take<float>((kPanel + 3) * (h_.spline ? tile_length : 0));
+      previous_ = arena.take<float>(3 * length);
+      finished_ = arena.take<float>(kRun * tile_length);
+    }
+    if (!packed_) dense_ = arena.take<Item>(kPanel * (v_.spline && !h_.spline ? length : tile_length));
+    panel_ = arena.take<float>(h_.spline ? tile_length * kPanel : length * kPanel);
+    if (h_.spline) node_panel_ = arena.take<float>((h_.nodes + 4) * column);
+    filtered_panel_ = arena.take<float>(h_.spline ? (padded(h_.nodes * channels_) + kGroup * channels_) * kPanel
+                                                  : (tile_length + kGroup * channels_) * kPanel);
+    ring_slots_ = smaller(v_.nodes, v_.kernel.taps + kPanel) + kPanel;
+    ring_ = arena.take<float>(ring_slots_ * node_width_);
+    node_rows_ = arena.take<float>(kPanel * node_width_);
+    if (h_.spline && !v_.spline) expanded_ = arena.take<float>(kPanel * tile_length);
+    window_ = arena.take<const float*>(larger(h_.nodes, kPanel) + larger(h_.kernel.taps, v_.kernel.taps) + 2 * kGroup);
+  }
+
+  // Node rows [begin, end), filtered along x, into `rows`.
+  void nodes(Index begin, Index end, float* rows, Index stride) {
+    seek(begin);
+    for (Index k = begin; k < end; k += kPanel) {
+      const Index stop = smaller(k + kPanel, end);
+      float* out[kPanel];
+      for (Index i = k; i < stop; ++i) out[i - k] = rows + (i - begin) * stride;
+      produce(k, stop, out);
+    }
+  }
+
+  // Pixel rows [begin, end), written to the image.
+  void band(Index begin, Index end) {
+    const Index first = v_.spline ? v_.weights.start[static_cast<std::size_t>(begin)] : begin;
+    const Index last =
+        v_.spline ? smaller(v_.weights.start[static_cast<std::size_t>(end - 1)] + 3, v_.nodes - 1) : end - 1;
+    next_row_ = begin;
+    next_node_ = -1;
+    // Groups of outputs start at multiples of kGroup, so that a band gives the bits that the whole box gives.
+    for (Index k = first / kGroup * kGroup; k <= last; k += kPanel)
+      batch(larger(k, first), k, smaller(k + kPanel, last + 1), begin, end);
+  }
+
+ private:
+  static constexpr Index kAccumulators = kPanel + 6;
+
+  // --- along y, pixels to nodes ---------------------------------------------------------------------------------
+
+  const Item* pixels(Index y, Index x, Index count, Index slot) {
+    if (packed_) return reinterpret_cast<const Item*>(plane_.row(y)) + x * channels_;
+    Item* dense = dense_ + slot * padded(count * channels_);
+    gather(plane_, y, x, count, dense);
+    return dense;
+  }
+
+  // The next node to be produced is `node`.
+  void seek(Index node) {
+    next_node_ = node;
+    if (!v_.spline) return;
+    const auto& start = v_.weights.start;
+    next_pixel_row_ = std::lower_bound(start.begin(), start.end(), static_cast<std::int32_t>(node - 3)) - start.begin();
+    if (next_pixel_row_ == v_.n) return;
+    partial_node_ = start[static_cast<std::size_t>(next_pixel_row_)];
+    std::memset(partial_, 0, static_cast<std::size_t>(3 * padded(width_ * channels_)) * sizeof(float));
+  }
+
+  // Node rows [begin, end), at most kPanel, in turn, filtered along x.
+  void produce(Index begin, Index end, float* const* out) {
+    const Index tile = h_.spline ? tile_ : width_;
+    if (v_.spline) {
+      const std::int32_t* start = v_.weights.start.data();
+      Index stop = next_pixel_row_;
+      while (stop < v_.n && start[stop] < end) ++stop;
+      for (Index x = 0; x < width_; x += tile) reduce_tile(x, smaller(x + tile, width_), begin, end, stop);
+      next_pixel_row_ = stop;
+      partial_node_ = end;
+    } else {
+      for (Index x = 0; x < width_; x += tile_) {
+        const Index count = smaller(tile_, width_ - x);
+        const Item* rows[kPanel];
+        for (Index i = 0; i < kPanel; ++i) rows[i] = pixels(smaller(begin + i, end - 1), x, count, i);
+        to_panel<S>(rows, count * channels_, h_.spline ? panel_ : panel_ + x * channels_ * kPanel,
+                    pivot_at<S>(pivot_, x * channels_));
+        if (h_.spline) reduce_panel(x, x + count);
+      }
+    }
+    filter_panel(out, end - begin);
+    next_node_ = end;
+  }
+
+  // Pixel rows [next_pixel_row_, stop) of the columns [x1, x2) become nodes, and those a panel.
+  void reduce_tile(Index x1, Index x2, Index begin, Index end, Index stop) {
+    const Index count = x2 - x1, length = padded(count * channels_), row = padded(width_ * channels_);
+    const std::int32_t* start = v_.weights.start.data();
+    const auto node = [&](Index k) { return accumulators_ + (k - partial_node_) * length; };
+    for (Index i = 0; i < 3; ++i)
+      std::memcpy(node(partial_node_ + i), partial_ + i * row + x1 * channels_,
+                  static_cast<std::size_t>(count * channels_) * sizeof(float));
+    Index reached = partial_node_ + 2;
+    for (Index y = next_pixel_row_; y < stop;) {
+      const Index stop_run = run_end(start, y, stop);
+      const Item* rows[kRun];
+      for (Index r = y; r < stop_run; ++r) rows[r - y] = pixels(r, x1, count, r - y);
+      const Index k = start[y];
+      float* nodes[4] = {node(k), node(k + 1), node(k + 2), node(k + 3)};
+      reduce<S>(rows, stop_run - y, &v_.weights.reduce[static_cast<std::size_t>(4 * y)], nodes, k + 3 > reached,
+                count * channels_, pivot_at<S>(pivot_, x1 * channels_));
+      reached = k + 3;
+      y = stop_run;
+    }
+    for (Index i = 0; i < 3; ++i)
+      std::memcpy(partial_ + i * row + x1 * channels_, node(end + i),
+                  static_cast<std::size_t>(count * channels_) * sizeof(float));
+    const float* rows[kPanel];
+    for (Index i = 0; i < kPanel; ++i) rows[i] = node(smaller(begin + i, end - 1));
+    to_panel<Scratch<S>>(rows, count * channels_, panel_, nullptr);
+    if (h_.spline) reduce_panel(x1, x2);
+  }
+
+  // --- along x, pixels to filtered nodes ------------------------------------------------------------------------
+
+  // The panel's columns [x1, x2) become nodes.
+  void reduce_panel(Index x1, Index x2) {
+    const Index column = channels_ * kPanel;
+    const std::int32_t* start = h_.weights.start.data();
+    if (x1 == 0) std::memset(node_panel_, 0, static_cast<std::size_t>(3 * column) * sizeof(float));
+    for (Index x = x1; x < x2;) {
+      const Index stop = run_end(start, x, x2);
+      const float* rows[kRun];
+      for (Index i = x; i < stop; ++i) rows[i - x] = panel_ + (i - x1) * column;
+      float* nodes[4];
+      for (Index k = 0; k < 4; ++k) nodes[k] = node_panel_ + (start[x] + k) * column;
+      reduce<Scratch<S>>(rows, stop - x, &h_.weights.reduce[static_cast<std::size_t>(4 * x)], nodes,
+                      x == 0 || start[x] != start[x - 1], column, nullptr);
+      x = stop;
+    }
+  }
+
+  void filter_panel(float* const* out, Index count) {
+    const Index column = channels_ * kPanel, nodes = h_.nodes;
+    const float* source = h_.spline ? node_panel_ : panel_;
+    const Index window = h_.kernel.taps + kGroup - 1;
+    const Index tile = h_.spline ? nodes : tile_;
+    for (Index x1 = 0; x1 < nodes; x1 += tile) {
+      const Index x2 = smaller(x1 + tile, nodes);
+      for (Index j = x1; j < x2 + window; ++j) window_[j - x1] = source + column * fold(j + h_.kernel.first, h_);
+      for (Index x = x1; x < x2; x += kGroup) {
+        float* outputs[kGroup];
+        for (Index i = 0; i < kGroup; ++i) outputs[i] = filtered_panel_ + (x - x1 + i) * column;
+        filter<S>(window_ + (x - x1), h_.kernel.group_weights.data(), window, outputs, column);
+      }
+      float* rows[kPanel];
+      for (Index i = 0; i < count; ++i) rows[i] = out[i] + x1 * channels_;
+      from_panel(filtered_panel_, (x2 - x1) * channels_, rows, count);
+    }
+  }
+
+  static Index fold(Index i, const Axis& axis) { return fastblur::border_index(i, axis.nodes, axis.border); }
+
+  // --- along y, nodes to filtered nodes -------------------------------------------------------------------------
+
+  const float* node_row(Index k) const {
+    for (Index i = 0; i < job_.stored_count; ++i) {
+      const StoredNodes& s = job_.stored[i];
+      if (k >= s.begin && k < s.end) return s.rows + (k - s.begin) * s.stride;
+    }
+    return ring_ + k % ring_slots_ * node_width_;
+  }
+
+  // Node rows up to `high` stand in the ring or in storage.
+  void ensure(Index low, Index high) {
+    const auto stored_end = [&](Index k) {
+      for (bool moved = true; moved;) {
+        moved = false;
+        for (Index i = 0; i < job_.stored_count; ++i)
+          if (k >= job_.stored[i].begin && k < job_.stored[i].end) k = job_.stored[i].end, moved = true;
+      }
+      return k;
+    };
+    if (next_node_ < 0) next_ = low;
+    for (;;) {
+      next_ = stored_end(next_);
+      if (next_ > high) return;
+      if (next_node_ != next_) seek(next_);
+      Index stop = smaller(next_ + kPanel, v_.nodes);
+      for (Index i = 0; i < job_.stored_count; ++i)
+        if (job_.stored[i].begin > next_) stop = smaller(stop, job_.stored[i].begin);
+      float* out[kPanel];
+      for (Index k = next_; k < stop; ++k) out[k - next_] = ring_ + k % ring_slots_ * node_width_;
+      produce(next_, stop, out);
+      next_ = stop;
+    }
+  }
+
+  // Filters the nodes [k, stop), of which those before `first` are not wanted, and writes what they complete.
+  void batch(Index first, Index k, Index stop, Index begin, Index end) {
+    Index low, high;
+    v_.needed(first, stop, low, high);
+    ensure(low, high);
+    const Index window = v_.kernel.taps + kGroup - 1;
+    for (Index group = k; group < stop; group += kGroup) {
+      for (Index j = 0; j < window; ++j)
+        window_[j] = node_row(smaller(larger(fold(group + v_.kernel.first + j, v_), low), high));
+      float* outputs[kGroup];
+      for (Index i = 0; i < kGroup; ++i) outputs[i] = node_rows_ + (group - k + i) * node_width_;
+      filter<S>(window_, v_.kernel.group_weights.data(), window, outputs, h_.nodes * channels_);
+    }
+    if (h_.spline) {
+      const float* rows[kPanel];
+      for (Index i = 0; i < kPanel; ++i) rows[i] = node_rows_ + smaller(i, stop - k - 1) * node_width_;
+      to_panel<Scratch<S>>(rows, h_.nodes * channels_, node_panel_, nullptr);
+    }
+    Index row = next_row_;
+    for (Index x = 0; x < width_; x += tile_) row = write_tile(x, smaller(x + tile_, width_), k, stop, begin, end);
+    next_row_ = row;
+  }
+
+  // --- nodes to pixels ------------------------------------------------------------------------------------------
+
+  // The columns [x1, x2) of the pixel rows that the nodes [k, stop) complete. Returns the row after them.
+  Index write_tile(Index x1, Index x2, Index k, Index stop, Index begin, Index end) {
+    const Index count = x2 - x1;
+    const float* rows[kPanel + 3];  // nodes k - 3 .. stop - 1 of these columns
+    if (h_.spline) {
+      expand_panel(x1, x2);
+      const Index length = padded(count * channels_);
+      float* out[kPanel];
+      for (Index i = 0; i < kPanel; ++i) rows[i + 3] = out[i] = expanded_ + i * length;
+      from_panel(panel_, count * channels_, out, stop - k);
+    } else {
+      for (Index i = 0; i < kPanel; ++i) rows[i + 3] = node_rows_ + i * node_width_ + x1 * channels_;
+    }
+    if (!v_.spline) {
+      for (Index y = larger(k, begin); y < smaller(stop, end); ++y) finish_.put(y, x1, count, rows[y - k + 3]);
+      return stop;
+    }
+    const Index length = padded(width_ * channels_);
+    float* previous = previous_ + x1 * channels_;
+    for (Index i = 0; i < 3; ++i) rows[i] = previous + i * length;
+    const Index row = expand_rows(rows, x1, count, k, stop, end);
+    // A box of fewer nodes than a batch never comes back for them, and a batch of fewer than three is the last.
+    if (stop - k == kPanel)
+      for (Index i = 0; i < 3; ++i)
+        std::memcpy(previous + i * length, rows[kPanel + i], static_cast<std::size_t>(count * channels_) * sizeof(float));
+    return row;
+  }
+
+  // Pixel rows from next_row_ whose nodes are all before `stop`.
+  Index expand_rows(const float* const* rows, Index x, Index count, Index k, Index stop, Index end) {
+    const std::int32_t* start = v_.weights.start.data();
+    const Index last = v_.nodes - 1, length = count * channels_;
+    Index y = next_row_;
+    while (y < end && smaller(start[y] + 3, last) < stop) {
+      const Index stop_run = run_end(start, y, end);
+      const float* nodes[4];  // a node beyond the last has weight zero
+      for (Index i = 0; i < 4; ++i) nodes[i] = rows[smaller(start[y] + i, last) - k + 3];
+      const float* weights = &v_.weights.expand[static_cast<std::size_t>(4 * y)];
+      if (finish_.direct()) {
+        Item* out[kRun];
+        for (Index r = y; r < stop_run; ++r) out[r - y] = finish_.row(r) + x * channels_;
+        const float* pivot = pivot_at<S>(pivot_, x * channels_);
+        expand<S>(
+            nodes, weights, stop_run - y, length,
+            [&](Index r, Index at, Vec v) { S::write(out[r] + at, v, pivot_at<S>(pivot, at)); },
+            [&](Index r, Index at, Vec v, Index left) {
+              S::write_part(out[r] + at, v, pivot_at<S>(pivot, at), left);
+            });
+      } else {
+        const Index stride = padded(length);
+        const auto put = [&](Index r, Index at, Vec v) { store(finished_ + r * stride + at, v); };
+        expand<S>(nodes, weights, stop_run - y, stride, put, [&](Index r, Index at, Vec v, Index) { put(r, at, v); });
+        for (Index r = y; r < stop_run; ++r) finish_.put(r, x, count, finished_ + (r - y) * stride);
+      }
+      y = stop_run;
+    }
+    return y;
+  }
+
+  // The panel's columns [x1, x2) from the nodes of node_panel_.
+  void expand_panel(Index x1, Index x2) {
+    const Index column = channels_ * kPanel, last = h_.nodes - 1;
+    const std::int32_t* start = h_.weights.start.data();
+    for (Index x = x1; x < x2;) {
+      const Index stop = run_end(start, x, x2);
+      const float* nodes[4];
+      for (Index k = 0; k < 4; ++k) nodes[k] = node_panel_ + smaller(start[x] + k, last) * column;
+      float* out = panel_ + (x - x1) * column;
+      const auto put = [&](Index r, Index at, Vec v) { store(out + r * column + at, v); };
+      expand<S>(nodes, &h_.weights.expand[static_cast<std::size_t>(4 * x)], stop - x, column, put,
+             [&](Index r, Index at, Vec v, Index) { put(r, at, v); });
+      x = stop;
+    }
+  }
+
+  const BlurJob& job_;
+  Plane plane_;
+  const Axis& v_;
+  const Axis& h_;
+  Index channels_, width_, node_width_, tile_;
+  bool packed_;
+  const float* pivot_;
+  Finish<S> finish_;
+
+  float* partial_ = nullptr;         // the three nodes that the next batch goes on with
+  float* accumulators_ = nullptr;    // nodes of a tile while pixel rows are added
+  float* panel_ = nullptr;           // 16 rows, transposed
+  float* node_panel_ = nullptr;      // their nodes along x
+  float* filtered_panel_ = nullptr;  // those, filtered
+  float* ring_ = nullptr;            // node rows that the vertical filter still needs
+  float* node_rows_ = nullptr;       // node rows, filtered both ways
+  float* expanded_ = nullptr;        // those, expanded along x
+  float* previous_ = nullptr;        // the last three of the batch before
+  float* finished_ = nullptr;        // pixel rows on their way to a mask
+  Item* dense_ = nullptr;            // pixel rows whose samples did not lie together
+  const float** window_ = nullptr;   // rows of a filter's window
+  Index ring_slots_ = 0;
+
+  Index next_pixel_row_ = 0;  // to be read
+  Index partial_node_ = 0;    // the first of the three
+  Index next_node_ = -1;      // that produce() goes on with
+  Index next_ = 0;            // node to be ensured
+  Index next_row_ = 0;        // to be written
+};
+
+template <class S>
+std::size_t blur_scratch(const BlurJob& job) {
+  Arena arena;
+  Blur<S> blur(job, arena);
+  return arena.used();
+}
+template <class S>
+void blur_band(const BlurJob& job, Index begin, Index end, std::byte* scratch) {
+  Arena arena(scratch);
+  Blur<S>(job, arena).band(begin, end);
+}
+template <class S>
+void blur_nodes(const BlurJob& job, Index begin, Index end, float* rows, Index stride, std::byte* scratch) {
+  Arena arena(scratch);
+  Blur<S>(job, arena).nodes(begin, end, rows, stride);
+}
+
+}  // namespace

@@ -1,0 +1,145 @@
+#include "boxes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <stdexcept>
+
+namespace fastblur {
+namespace {
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  double parsed = 0;
+  char brief[32];
+  for (int digits = 6; digits < 17; ++digits) {  // the shortest form that reads back as the same value
+    std::snprintf(brief, sizeof brief, "%.*g", digits, value);
+    if (std::sscanf(brief, "%lf", &parsed) == 1 && parsed == value) return brief;
+  }
+  return text;
+}
+
+[[noreturn]] void refuse(const Rows& rows, std::int64_t row, const std::string& why) {
+  std::string place = "row " + std::to_string(row);
+  if (rows.per_image) {  // rows of one image follow one another
+    std::int64_t first = row;
+    while (first > 0 && rows.image_index[first - 1] == rows.image_index[row]) --first;
+    place = "image " + number(rows.image_index[row]) + ", row " + std::to_string(row - first);
+  }
+  const double* c = rows.coordinates + 4 * row;
+  throw std::invalid_argument("boxes: " + place + " [" + number(c[0]) + ", " + number(c[1]) + ", " + number(c[2]) +
+                              ", " + number(c[3]) + "] " + why);
+}
+
+}  // namespace
+
+Boxes resolve_boxes(const Rows& rows, BoxFormat format, const std::int64_t* sizes, std::int64_t images,
+                    const Column& margin, const Column& feather, const Column& strength) {
+  Boxes boxes;
+  const auto capacity = static_cast<std::size_t>(rows.count);
+  boxes.image.reserve(capacity);
+  boxes.row.reserve(capacity);
+  boxes.working.reserve(4 * capacity);
+  boxes.marked.reserve(4 * capacity);
+  boxes.feather.reserve(capacity);
+  boxes.strength.reserve(capacity);
+
+  for (std::int64_t row = 0; row < rows.count; ++row) {
+    const double* c = rows.coordinates + 4 * row;
+    double x1 = c[0], y1 = c[1], x2 = c[2], y2 = c[3];
+    if (!(std::isfinite(x1) && std::isfinite(y1) && std::isfinite(x2) && std::isfinite(y2)))
+      refuse(rows, row, "holds NaN or infinity; coordinates must be finite");
+    double width = x2, height = y2;
+    if (format == BoxFormat::xyxy) {
+      width = x2 - x1;
+      height = y2 - y1;
+    } else {
+      if (format == BoxFormat::cxcywh) {
+        x1 -= 0.5 * width;
+        y1 -= 0.5 * height;
+      }
+      x2 = x1 + width;
+      y2 = y1 + height;
+    }
+    if (width < 0 || height < 0)
+      refuse(rows, row, format == BoxFormat::xyxy ? "has x2 < x1 or y2 < y1" : "has a negative width or height");
+
+    std::int64_t image = 0;
+    if (rows.image_index != nullptr) {
+      const double index = rows.image_index[row];
+      if (!(std::floor(index) == index))
+        refuse(rows, row, "names image " + number(index) + "; an image index must be a whole number");
+      if (!(index >= 0 && index < static_cast<double>(images)))
+        refuse(rows, row,
+               "names image " + number(index) + "; the batch has images 0 to " + std::to_string(images - 1));
+      image = static_cast<std::int64_t>(index);
+    }
+    if (!(width > 0 && height > 0)) continue;
+
+    // The contract: side is taken before the margin; grow, round outward, add the feather, clip.
+    const double side = std::max(width, height);
+    const double grow = margin.at(row, side);
+    const double f = std::ceil(feather.at(row, side));
+    const double amount = strength.count != 0 ? strength.at(row, side) : 0.0;
+    const double mx1 = std::floor(x1 - grow), my1 = std::floor(y1 - grow);
+    const double mx2 = std::ceil(x2 + grow), my2 = std::ceil(y2 + grow);
+    const double image_height = static_cast<double>(sizes[2 * image]);
+    const double image_width = static_cast<double>(sizes[2 * image + 1]);
+    const double wx1 = std::max(mx1 - f, 0.0), wy1 = std::max(my1 - f, 0.0);
+    const double wx2 = std::min(mx2 + f, image_width), wy2 = std::min(my2 + f, image_height);
+    if (!(wx1 < wx2 && wy1 < wy2)) continue;
+
+    boxes.image.push_back(static_cast<std::int32_t>(image));
+    boxes.row.push_back(static_cast<std::int32_t>(row));
+    for (const double v : {wx1, wy1, wx2, wy2}) boxes.working.push_back(static_cast<std::int32_t>(v));
+    for (const double v : {mx1, my1, mx2, my2}) boxes.marked.push_back(v);
+    boxes.feather.push_back(static_cast<std::int32_t>(std::min(f, 2147483647.0)));
+    boxes.strength.push_back(amount);
+  }
+  return boxes;
+}
+
+std::vector<std::int32_t> overlap_levels(const std::int32_t* image, const std::int32_t* working, std::int64_t count) {
+  constexpr std::size_t kFew = 64;
+  constexpr std::int32_t kCells = 64;  // of the grid, along each axis
+  std::vector<std::int32_t> level(static_cast<std::size_t>(count), 0);
+  if (count == 0) return level;
+  std::vector<std::vector<std::int64_t>> of_image(
+      static_cast<std::size_t>(*std::max_element(image, image + count)) + 1);
+  for (std::int64_t i = 0; i < count; ++i) of_image[static_cast<std::size_t>(image[i])].push_back(i);
+
+  for (const std::vector<std::int64_t>& boxes : of_image) {
+    if (boxes.size() <= kFew) {
+      for (std::size_t i = 1; i < boxes.size(); ++i)
+        for (std::size_t j = 0; j < i; ++j) {
+          const std::int32_t *a = working + 4 * boxes[i], *b = working + 4 * boxes[j];
+          if (a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]) {
+            std::int32_t& own = level[static_cast<std::size_t>(boxes[i])];
+            own = std::max(own, level[static_cast<std::size_t>(boxes[j])] + 1);
+          }
+        }
+      continue;
+    }
+    std::int32_t right = 1, bottom = 1;
+    for (const std::int64_t i : boxes) {
+      right = std::max(right, working[4 * i + 2]);
+      bottom = std::max(bottom, working[4 * i + 3]);
+    }
+    const std::int32_t width = (right - 1) / kCells + 1, height = (bottom - 1) / kCells + 1;
+    std::vector<std::int32_t> next(kCells * kCells, 0);  // the level that the next box in a cell gets
+    for (const std::int64_t i : boxes) {
+      const std::int32_t* w = working + 4 * i;
+      const std::int32_t x1 = w[0] / width, x2 = (w[2] - 1) / width, y1 = w[1] / height, y2 = (w[3] - 1) / height;
+      std::int32_t own = 0;
+      for (std::int32_t y = y1; y <= y2; ++y)
+        for (std::int32_t x = x1; x <= x2; ++x) own = std::max(own, next[static_cast<std::size_t>(y * kCells + x)]);
+      for (std::int32_t y = y1; y <= y2; ++y)
+        for (std::int32_t x = x1; x <= x2; ++x) next[static_cast<std::size_t>(y * kCells + x)] = own + 1;
+      level[static_cast<std::size_t>(i)] = own;
+    }
+  }
+  return level;
+}
+
+}  // namespace fastblur

@@ -1,0 +1,47 @@
+// From the rows a caller gives to the boxes the kernels see: the one place where a box gets its meaning.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fastblur {
+
+enum class BoxFormat : int { xyxy, xywh, cxcywh };
+
+// A column of per-box values: one for all rows (count == 1) or one per row.
+struct Column {
+  const double* values = nullptr;
+  std::int64_t count = 0;
+  bool relative = false;  // a fraction of the box's longer side
+  double at(std::int64_t row, double side) const {
+    return values[count == 1 ? 0 : row] * (relative ? side : 1.0);
+  }
+};
+
+struct Rows {
+  const double* coordinates;  // (count, 4)
+  const double* image_index;  // (count,), or null: all rows belong to image 0
+  std::int64_t count;
+  bool per_image;             // the caller gave the rows image by image, and knows them so
+};
+
+// What is left to do, in row order, as a struct of arrays: rows that do nothing are not in it.
+struct Boxes {
+  std::vector<std::int32_t> image, row;
+  std::vector<std::int32_t> working;  // (K, 4): x1, y1, x2, y2, clipped to the image
+  std::vector<double> marked;         // (K, 4): x1, y1, x2, y2 after margin and outward rounding; may leave the image
+  std::vector<std::int32_t> feather;  // f = ceil(feather)
+  std::vector<double> strength;       // sigma or block size, in pixels
+};
+
+// A box's level is above that of every earlier box of its image that it overlaps: boxes of one level may be done in
+// any order. Where an image has many boxes they are compared through a grid, and those that share a cell count as
+// overlapping. `image` is (count,), `working` (count, 4).
+std::vector<std::int32_t> overlap_levels(const std::int32_t* image, const std::int32_t* working, std::int64_t count);
+
+// Raises std::invalid_argument that names the row. `sizes` is (images, 2): height, width.
+Boxes resolve_boxes(const Rows& rows, BoxFormat format, const std::int64_t* sizes, std::int64_t images,
+                    const Column& margin, const Column& feather, const Column& strength);
+
+}  // namespace fastblur

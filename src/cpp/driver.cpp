@@ -1,0 +1,487 @@
+#include "driver.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <memory>
+#include <new>
+
+#include "dispatch.h"
+#include "thread_pool.h"
+
+namespace fastblur {
+namespace {
+
+// Less work than this is done before another thread has woken up.
+constexpr double kWorthAThread = 65536;  // samples
+constexpr double kLeastPiece = 16384;
+
+// The planes of a box: one of interleaved channels, or one per channel where each lies by itself.
+struct Planes {
+  Plane first;
+  Index count;
+  Index stride;            // bytes from one plane to the next
+  bool reversed;           // channels were stored last to first
+  bool transposed;         // rows of the plane run along the image's columns
+  Plane at(Index i) const {
+    Plane plane = first;
+    plane.origin += i * stride;
+    return plane;
+  }
+};
+
+Planes planes_of(const Image& image, const std::int32_t* box) {
+  Planes planes{};
+  Plane& p = planes.first;
+  p.origin = image.data + box[1] * image.row_stride + box[0] * image.column_stride;
+  p.width = box[2] - box[0];
+  p.height = box[3] - box[1];
+  p.row_stride = image.row_stride;
+  p.column_stride = image.column_stride;
+  p.channel_stride = image.channel_stride;
+  p.channels = image.channels;
+  // The filter is the same along both axes, so its rows may run along whichever lies closer together.
+  if (std::abs(p.row_stride) < std::abs(p.column_stride) && p.height > 1) {
+    std::swap(p.row_stride, p.column_stride);
+    std::swap(p.width, p.height);
+    planes.transposed = true;
+  }
+  if (p.channels > 1 && p.channel_stride < 0) {
+    p.origin += (p.channels - 1) * p.channel_stride;
+    p.channel_stride = -p.channel_stride;
+    planes.reversed = true;
+  }
+  planes.count = 1;
+  if (p.channels > 1 && p.channel_stride >= std::abs(p.column_stride) && p.width > 1) {
+    planes.count = p.channels;
+    planes.stride = p.channel_stride;
+    p.channels = 1;
+    p.channel_stride = item_size(image.dtype);
+  }
+  return planes;
+}
+
+Mask mask_of(const Boxes& boxes, Index box, Mask::Shape shape, bool transposed) {
+  const double* marked = &boxes.marked[static_cast<std::size_t>(4 * box)];
+  const std::int32_t* working = &boxes.working[static_cast<std::size_t>(4 * box)];
+  Mask mask;
+  mask.shape = shape;
+  mask.feather = boxes.feather[static_cast<std::size_t>(box)];
+  mask.x1 = marked[0] - working[0];
+  mask.y1 = marked[1] - working[1];
+  mask.x2 = marked[2] - working[0];
+  mask.y2 = marked[3] - working[1];
+  mask.everywhere = shape == Mask::Shape::rectangle && mask.x1 <= 0 && mask.y1 <= 0 &&
+                    mask.x2 >= working[2] - working[0] && mask.y2 >= working[3] - working[1];
+  if (transposed) {
+    std::swap(mask.x1, mask.y1);
+    std::swap(mask.x2, mask.y2);
+  }
+  return mask;
+}
+
+// What a thread keeps from box to box: scratch memory, and the weights of the sizes it met last.
+class Worker {
+ public:
+  std::byte* scratch(std::size_t bytes) {
+    if (bytes > size_) {
+      memory_.reset();
+      size_ = 0;
+      memory_.reset(new (std::align_val_t{64}) std::byte[bytes]);
+      size_ = bytes;
+    }
+    return memory_.get();
+  }
+  // Valid until the next but one call.
+  const Axis& axis(const AxisKey& key) {
+    for (Index i = 0; i < kRemembered; ++i)
+      if (filled_[i] && keys_[i] == key) {
+        last_ = i;
+        return axes_[i];
+      }
+    do next_ = (next_ + 1) % kRemembered;
+    while (next_ == last_);
+    filled_[next_] = false;
+    plan_axis(key, axes_[next_]);
+    keys_[next_] = key;
+    filled_[next_] = true;
+    last_ = next_;
+    return axes_[next_];
+  }
+  // Gives back what a usual box does not need.
+  void tidy() {
+    constexpr std::size_t keep = std::size_t{8} << 20;
+    if (size_ > keep) {
+      memory_.reset();
+      size_ = 0;
+    }
+    for (Index i = 0; i < kRemembered; ++i)
+      if (filled_[i] && axes_[i].n > 65536) {
+        axes_[i] = Axis();
+        filled_[i] = false;
+      }
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
+  };
+  static constexpr Index kRemembered = 8;
+  std::unique_ptr<std::byte[], Free> memory_;
+  std::size_t size_ = 0;
+  AxisKey keys_[kRemembered] = {};
+  Axis axes_[kRemembered];
+  bool filled_[kRemembered] = {};
+  Index next_ = 0, last_ = -1;
+};
+
+Worker& this_worker() {
+  thread_local Worker worker;
+  return worker;
+}
+
+// One of the three things that can be done to a plane, in units (rows, or rows of cells) that may be done apart.
+class Operation {
+ public:
+  virtual ~Operation() = default;
+  virtual Index units(const Plane& plane, Index box) const = 0;
+  virtual void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
+                   const std::vector<StoredNodes>* stored) = 0;
+};
+
+struct Call {
+  const std::vector<Image>& images;
+  const Boxes& boxes;
+  Mask::Shape shape;
+  const Kernels& kernels;
+
+  Index count() const { return static_cast<Index>(boxes.image.size()); }
+  Index image_index(Index box) const { return boxes.image[static_cast<std::size_t>(box)]; }
+  const Image& image(Index box) const { return images[static_cast<std::size_t>(image_index(box))]; }
+  const std::int32_t* working(Index box) const { return &boxes.working[static_cast<std::size_t>(4 * box)]; }
+  double strength(Index box) const { return boxes.strength[static_cast<std::size_t>(box)]; }
+  double samples(Index box) const {
+    const std::int32_t* w = working(box);
+    return static_cast<double>(w[2] - w[0]) * static_cast<double>(w[3] - w[1]) *
+           static_cast<double>(image(box).channels);
+  }
+  Mask mask(Index box, bool transposed) const { return mask_of(boxes, box, shape, transposed); }
+};
+
+class Blur final : public Operation {
+ public:
+  Blur(const Call& call, const std::vector<std::int64_t>& radii, Border border, bool direct)
+      : call_(call), radii_(radii), border_(border), direct_(direct) {}
+
+  Index units(const Plane& plane, Index) const override { return plane.height; }
+
+  AxisKey key(Index box, Index n) const {
+    const std::int64_t radius = radii_.empty() ? -1 : radii_[radii_.size() == 1 ? 0 : row(box)];
+    const Accuracy accuracy = direct_ || radius >= 0                    ? Accuracy::exact
+                              : call_.image(box).dtype == Dtype::u8 ? Accuracy::level
+                                                                    : Accuracy::fine;
+    return {n, call_.strength(box), radius, border_, static_cast<int>(accuracy)};
+  }
+
+  void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
+           const std::vector<StoredNodes>* stored) override {
+    BlurJob job = prepare(plane, planes, box);
+    if (stored != nullptr) {
+      job.stored = stored->data();
+      job.stored_count = static_cast<Index>(stored->size());
+    }
+    const Dtype dtype = call_.image(box).dtype;
+    call_.kernels.blur(dtype, job, begin, end, this_worker().scratch(call_.kernels.blur_scratch(dtype, job)));
+  }
+
+  void nodes(const Plane& plane, const Planes& planes, Index box, Index begin, Index end, float* rows, Index stride) {
+    const BlurJob job = prepare(plane, planes, box);
+    const Dtype dtype = call_.image(box).dtype;
+    call_.kernels.blur_nodes(dtype, job, begin, end, rows, stride,
+                             this_worker().scratch(call_.kernels.blur_scratch(dtype, job)));
+  }
+
+ private:
+  std::size_t row(Index box) const { return static_cast<std::size_t>(call_.boxes.row[static_cast<std::size_t>(box)]); }
+  BlurJob prepare(const Plane& plane, const Planes& planes, Index box) const {
+    Worker& worker = this_worker();
+    const Axis& vertical = worker.axis(key(box, plane.height));
+    const Axis& horizontal = worker.axis(key(box, plane.width));
+    return {plane, call_.mask(box, planes.transposed), &vertical, &horizontal, nullptr, 0};
+  }
+
+  const Call& call_;
+  const std::vector<std::int64_t>& radii_;
+  Border border_;
+  bool direct_;
+};
+
+class Pixelate final : public Operation {
+ public:
+  explicit Pixelate(const Call& call) : call_(call) {}
+
+  Index units(const Plane& plane, Index box) const override { return cells(plane.height, call_.strength(box)); }
+
+  void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
+           const std::vector<StoredNodes>*) override {
+    const double block = call_.strength(box);
+    const MosaicJob job{plane, call_.mask(box, planes.transposed), cells(plane.height, block),
+                        cells(plane.width, block)};
+    const Dtype dtype = call_.image(box).dtype;
+    call_.kernels.mosaic(dtype, job, begin, end, this_worker().scratch(call_.kernels.mosaic_scratch(dtype, job)));
+  }
+
+ private:
+  // As many cells of at least ceil(block) pixels as fit.
+  static Index cells(Index length, double block) {
+    const double b = std::max(1.0, std::ceil(block));
+    return std::max<Index>(1, static_cast<Index>(std::floor(static_cast<double>(length) / b)));
+  }
+  const Call& call_;
+};
+
+class Fill final : public Operation {
+ public:
+  Fill(const Call& call, const std::vector<const std::byte*>& values) : call_(call), values_(values) {}
+
+  Index units(const Plane& plane, Index) const override { return plane.height; }
+
+  void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
+           const std::vector<StoredNodes>*) override {
+    const Image& image = call_.image(box);
+    const Index item = item_size(image.dtype), channels = image.channels;
+    const std::byte* value = values_[static_cast<std::size_t>(call_.image_index(box))];
+    std::byte ordered[16];
+    for (Index c = 0; c < channels; ++c)
+      std::copy_n(value + (planes.reversed ? channels - 1 - c : c) * item, item, ordered + c * item);
+    const Index channel = planes.count > 1 ? (plane.origin - planes.first.origin) / planes.stride : 0;
+    const FillJob job{plane, call_.mask(box, planes.transposed), ordered + channel * item};
+    call_.kernels.fill(image.dtype, job, begin, end, this_worker().scratch(call_.kernels.fill_scratch(image.dtype, job)));
+  }
+
+ private:
+  const Call& call_;
+  const std::vector<const std::byte*>& values_;
+};
+
+// Units [begin, end) of one plane of a box.
+struct Piece {
+  Index box, plane, begin, end;
+  double cost;
+  std::int32_t split;  // which Split it belongs to, or -1
+};
+
+// A plane of a large box that several threads blur: what they need of each other's pixels is computed first.
+struct Split {
+  Index box, plane;
+  std::vector<StoredNodes> stored;
+  std::vector<float> memory;
+};
+
+struct NodePiece {
+  std::int32_t split;
+  Index begin, end;
+  float* rows;
+  Index stride;
+};
+
+class Schedule {
+ public:
+  Schedule(const Call& call, Operation& operation, Blur* blur, int threads)
+      : call_(call), operation_(operation), blur_(blur), threads_(threads) {}
+
+  void run() {
+    const Index count = call_.count();
+    double total = 0;
+    for (Index box = 0; box < count; ++box) total += call_.samples(box);
+    if (threads_ <= 1 || total < kWorthAThread) {
+      for (Index box = 0; box < count; ++box) whole(box);
+      return;
+    }
+    const std::vector<std::int32_t> level =
+        overlap_levels(call_.boxes.image.data(), call_.boxes.working.data(), count);
+    std::vector<Index> order(static_cast<std::size_t>(count));
+    for (Index i = 0; i < count; ++i) order[static_cast<std::size_t>(i)] = i;
+    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
+      return level[static_cast<std::size_t>(a)] < level[static_cast<std::size_t>(b)];
+    });
+    for (std::size_t begin = 0, end; begin < order.size(); begin = end) {
+      end = begin;
+      while (end < order.size() && level[static_cast<std::size_t>(order[end])] ==
+                                       level[static_cast<std::size_t>(order[begin])])
+        ++end;
+      together(&order[begin], static_cast<Index>(end - begin));
+    }
+  }
+
+ private:
+  void whole(Index box) {
+    const Planes planes = planes_of(call_.image(box), call_.working(box));
+    for (Index i = 0; i < planes.count; ++i) {
+      const Plane plane = planes.at(i);
+      operation_.run(plane, planes, box, 0, operation_.units(plane, box), nullptr);
+    }
+  }
+
+  // Boxes of which no two overlap.
+  void together(const Index* boxes, Index count) {
+    double total = 0;
+    for (Index i = 0; i < count; ++i) total += call_.samples(boxes[i]);
+    const double piece = std::max(total / (4 * threads_), kLeastPiece);
+    pieces_.clear();
+    splits_.clear();
+    nodes_.clear();
+    for (Index i = 0; i < count; ++i) cut(boxes[i], piece);
+
+    parallel(static_cast<Index>(nodes_.size()), [&](Index i) {
+      const NodePiece& n = nodes_[static_cast<std::size_t>(i)];
+      const Split& split = *splits_[static_cast<std::size_t>(n.split)];
+      const Planes planes = planes_of(call_.image(split.box), call_.working(split.box));
+      blur_->nodes(planes.at(split.plane), planes, split.box, n.begin, n.end, n.rows, n.stride);
+    });
+
+    // Small pieces go out by the handful.
+    std::vector<std::size_t> handful{0};
+    double held = 0;
+    for (std::size_t i = 0; i < pieces_.size(); ++i) {
+      held += pieces_[i].cost;
+      if (held >= piece / 2 || i + 1 == pieces_.size()) {
+        handful.push_back(i + 1);
+        held = 0;
+      }
+    }
+    parallel(static_cast<Index>(handful.size()) - 1, [&](Index h) {
+      for (std::size_t i = handful[static_cast<std::size_t>(h)]; i < handful[static_cast<std::size_t>(h) + 1]; ++i) {
+        const Piece& p = pieces_[i];
+        const Planes planes = planes_of(call_.image(p.box), call_.working(p.box));
+        operation_.run(planes.at(p.plane), planes, p.box, p.begin, p.end,
+                       p.split < 0 ? nullptr : &splits_[static_cast<std::size_t>(p.split)]->stored);
+      }
+    });
+  }
+
+  void cut(Index box, double piece) {
+    const Planes planes = planes_of(call_.image(box), call_.working(box));
+    for (Index i = 0; i < planes.count; ++i) {
+      const Plane plane = planes.at(i);
+      const Index units = operation_.units(plane, box);
+      const double samples = call_.samples(box) / static_cast<double>(planes.count);
+      auto bands = static_cast<Index>(std::min(samples / piece, static_cast<double>(units / 8)));
+      bands = std::max<Index>(bands, 1);
+      std::vector<Index> edges;
+      for (Index b = 0; b <= bands; ++b) edges.push_back(b * units / bands);
+      std::int32_t split = -1;
+      if (bands > 1 && blur_ != nullptr) split = prepare_split(plane, box, i, edges);
+      for (std::size_t b = 0; b + 1 < edges.size(); ++b) {
+        const double cost = samples * static_cast<double>(edges[b + 1] - edges[b]) / static_cast<double>(units);
+        pieces_.push_back({box, i, edges[b], edges[b + 1], cost, split});
+      }
+    }
+  }
+
+  // Nodes that more than one band of pixel rows has a part in, as input or as output.
+  std::int32_t prepare_split(const Plane& plane, Index box, Index plane_index, const std::vector<Index>& edges) {
+    Worker& worker = this_worker();
+    const Axis& v = worker.axis(blur_->key(box, plane.height));
+    const Axis& h = worker.axis(blur_->key(box, plane.width));
+    const auto needed = [&](Index begin, Index end, Index& low, Index& high) {
+      const Index first = v.spline ? v.weights.start[static_cast<std::size_t>(begin)] : begin;
+      const Index last = v.spline ? std::min<Index>(v.weights.start[static_cast<std::size_t>(end - 1)] + 3, v.nodes - 1)
+                                  : end - 1;
+      v.needed(first, last + 1, low, high);
+    };
+    std::vector<StoredNodes> ranges;
+    Index stored = 0;
+    for (std::size_t b = 1; b + 1 < edges.size(); ++b) {
+      Index low, high, before_low, before_high;
+      needed(edges[b], edges[b + 1], low, high);
+      needed(edges[b - 1], edges[b], before_low, before_high);
+      // A node reaches three further than the pixels that start at it.
+      const Index begin = std::max<Index>(low - 4, 0), end = std::min<Index>(before_high + 5, v.nodes);
+      if (!ranges.empty() && begin <= ranges.back().end) {
+        stored += end - ranges.back().end;
+        ranges.back().end = end;
+      } else {
+        ranges.push_back({begin, end, nullptr, 0});
+        stored += end - begin;
+      }
+    }
+    if (2 * stored > v.nodes) {  // then all of them: each is computed once, and shared out evenly
+      ranges.assign(1, {0, v.nodes, nullptr, 0});
+      stored = v.nodes;
+    }
+    auto split = std::make_unique<Split>();
+    split->box = box;
+    split->plane = plane_index;
+    const Index stride = (h.nodes * plane.channels + 15) / 16 * 16;
+    split->memory.resize(static_cast<std::size_t>(stored * stride));
+    float* rows = split->memory.data();
+    const Index share = std::max<Index>((stored + threads_ - 1) / threads_, 4);
+    for (StoredNodes& range : ranges) {
+      range.rows = rows;
+      range.stride = stride;
+      for (Index begin = range.begin; begin < range.end; begin += share)
+        nodes_.push_back({static_cast<std::int32_t>(splits_.size()), begin, std::min(begin + share, range.end),
+                          rows + (begin - range.begin) * stride, stride});
+      rows += (range.end - range.begin) * stride;
+    }
+    split->stored = std::move(ranges);
+    splits_.push_back(std::move(split));
+    return static_cast<std::int32_t>(splits_.size()) - 1;
+  }
+
+  // An exception must not cross a thread: what a task could not allocate is said again here.
+  template <class Task>
+  void parallel(Index tasks, const Task& task) {
+    std::atomic<bool> out_of_memory{false};
+    parallel_for(tasks, threads_, [&](Index i, int) {
+      if (out_of_memory.load(std::memory_order_relaxed)) return;
+      try {
+        task(i);
+      } catch (const std::bad_alloc&) {
+        out_of_memory.store(true, std::memory_order_relaxed);
+      }
+      this_worker().tidy();
+    });
+    if (out_of_memory.load()) throw std::bad_alloc();
+  }
+
+  const Call& call_;
+  Operation& operation_;
+  Blur* blur_;
+  int threads_;
+  std::vector<Piece> pieces_;
+  std::vector<std::unique_ptr<Split>> splits_;
+  std::vector<NodePiece> nodes_;
+};
+
+void run(const Call& call, Operation& operation, Blur* blur, int threads) {
+  struct Tidy {
+    ~Tidy() { this_worker().tidy(); }
+  } tidy;
+  Schedule(call, operation, blur, threads).run();
+}
+
+}  // namespace
+
+void blur(const std::vector<Image>& images, const Boxes& boxes, Mask::Shape shape,
+          const std::vector<std::int64_t>& radii, Border border, bool direct, int threads) {
+  const Call call{images, boxes, shape, active_kernels()};
+  Blur operation(call, radii, border, direct);
+  run(call, operation, &operation, threads);
+}
+
+void pixelate(const std::vector<Image>& images, const Boxes& boxes, Mask::Shape shape, int threads) {
+  const Call call{images, boxes, shape, active_kernels()};
+  Pixelate operation(call);
+  run(call, operation, nullptr, threads);
+}
+
+void fill(const std::vector<Image>& images, const Boxes& boxes, Mask::Shape shape,
+          const std::vector<const std::byte*>& values, int threads) {
+  const Call call{images, boxes, shape, active_kernels()};
+  Fill operation(call, values);
+  run(call, operation, nullptr, threads);
+}
+
+}  // namespace fastblur

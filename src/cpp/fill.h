@@ -1,0 +1,63 @@
+// Fill: every pixel becomes one value, given per channel in the image's dtype.
+#pragma once
+
+#include "finish.h"
+
+namespace {
+
+using fastblur::FillJob;
+
+template <class S>
+class Fill {
+  using Item = typename S::Item;
+
+ public:
+  Fill(const FillJob& job, Arena& arena)
+      : job_(job),
+        plane_(job.plane),
+        pivot_(job.mask.everywhere ? nullptr : make_pivot<S>(plane_, arena)),
+        finish_(plane_, job.mask, plane_.width, pivot_, arena),
+        row_(arena.take<Item>(padded(plane_.width * plane_.channels))),
+        values_(job.mask.everywhere ? nullptr : arena.take<float>(padded(plane_.width * plane_.channels))) {}
+
+  void rows(Index begin, Index end) {
+    const Index length = plane_.width * plane_.channels;
+    for (Index i = 0; i < length; i += plane_.channels)
+      std::memcpy(row_ + i, job_.value, static_cast<std::size_t>(plane_.channels) * sizeof(Item));
+    if (values_ != nullptr)
+      for (Index i = 0; i < length; i += kLanes) {
+        const float* p = pivot_at<S>(pivot_, i);
+        store(values_ + i, S::read_part(row_ + i, p, smaller(kLanes, length - i)));
+      }
+    for (Index y = begin; y < end; ++y) {
+      if (values_ != nullptr)
+        finish_.put(y, 0, plane_.width, values_);
+      else if (plane_.packed(sizeof(Item)))
+        std::memcpy(plane_.row(y), row_, static_cast<std::size_t>(length) * sizeof(Item));
+      else
+        scatter(plane_, y, 0, plane_.width, row_);
+    }
+  }
+
+ private:
+  const FillJob& job_;
+  Plane plane_;
+  const float* pivot_;
+  Finish<S> finish_;
+  Item* row_;
+  float* values_;  // the row as a mask mixes it
+};
+
+template <class S>
+std::size_t fill_scratch(const FillJob& job) {
+  Arena arena;
+  Fill<S> fill(job, arena);
+  return arena.used();
+}
+template <class S>
+void fill_rows(const FillJob& job, Index begin, Index end, std::byte* scratch) {
+  Arena arena(scratch);
+  Fill<S>(job, arena).rows(begin, end);
+}
+
+}  // namespace

@@ -1,0 +1,145 @@
+// The last step of every operation: finished float values meet the image, weighted by the mask where there is one.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "job.h"
+#include "rows.h"
+
+namespace {
+
+using fastblur::Arena;
+using fastblur::Mask;
+using fastblur::Plane;
+
+inline Index smaller(Index a, Index b) { return a < b ? a : b; }
+inline Index larger(Index a, Index b) { return a > b ? a : b; }
+
+// Copies `pixels` pixels of a row whose samples do not lie together to or from a dense row.
+template <class Item>
+inline void gather(const Plane& plane, Index y, Index x, Index pixels, Item* dense) {
+  const std::byte* p = plane.row(y) + x * plane.column_stride;
+  for (Index c = 0; c < plane.channels; ++c)
+    for (Index i = 0; i < pixels; ++i)
+      std::memcpy(dense + i * plane.channels + c, p + i * plane.column_stride + c * plane.channel_stride,
+                  sizeof(Item));
+}
+template <class Item>
+inline void scatter(const Plane& plane, Index y, Index x, Index pixels, const Item* dense) {
+  std::byte* p = plane.row(y) + x * plane.column_stride;
+  for (Index c = 0; c < plane.channels; ++c)
+    for (Index i = 0; i < pixels; ++i)
+      std::memcpy(p + i * plane.column_stride + c * plane.channel_stride, dense + i * plane.channels + c,
+                  sizeof(Item));
+}
+
+// Writes finished values into rows of the plane.
+template <class S>
+class Finish {
+ public:
+  using Item = typename S::Item;
+
+  Finish(const Plane& plane, const Mask& mask, Index most_pixels, const float* pivot, Arena& arena)
+      : plane_(plane), mask_(mask), packed_(plane.packed(sizeof(Item))), pivot_(pivot) {
+    const Index samples = padded(most_pixels * plane.channels);
+    if (!mask.everywhere) weights_ = arena.take<float>(samples);
+    if (!packed_) dense_ = arena.take<Item>(samples);
+  }
+
+  // Whether a kernel may write straight into row(y).
+  bool direct() const { return packed_ && mask_.everywhere; }
+  Item* row(Index y) const { return reinterpret_cast<Item*>(plane_.row(y)); }
+
+  // `values` are the float results of `pixels` pixels from (x, y), with the pivot taken away.
+  void put(Index y, Index x, Index pixels, const float* values) {
+    const Index length = pixels * plane_.channels;
+    const float* pivot = pivot_at<S>(pivot_, x * plane_.channels);
+    Item* out = packed_ ? row(y) + x * plane_.channels : dense_;
+    if (mask_.everywhere) {
+      for (Index at = 0; at < length; at += kLanes) {
+        const float* p = pivot_at<S>(pivot, at);
+        if (at + kLanes <= length)
+          S::write(out + at, load(values + at), p);
+        else
+          S::write_part(out + at, load(values + at), p, length - at);
+      }
+    } else {
+      mask_row(y, x, pixels);
+      if (!packed_) gather(plane_, y, x, pixels, dense_);
+      for (Index at = 0; at < length; at += kLanes) {
+        const float* p = pivot_at<S>(pivot, at);
+        const Index left = smaller(kLanes, length - at);
+        const Vec old = left == kLanes ? S::read(out + at, p) : S::read_part(out + at, p, left);
+        const Vec mixed = add(old, mul(load(weights_ + at), sub(load(values + at), old)));
+        if (left == kLanes)
+          S::write(out + at, mixed, p);
+        else
+          S::write_part(out + at, mixed, p, left);
+      }
+    }
+    if (!packed_) scatter(plane_, y, x, pixels, dense_);
+  }
+
+ private:
+  // weights_[i] for each sample. In float64 and in the words of reference.py: an ellipse without a feather is a step.
+  void mask_row(Index y, Index x, Index pixels) {
+    const Index channels = plane_.channels;
+    const double yy = static_cast<double>(y);
+    if (mask_.shape == Mask::Shape::rectangle) {
+      const double dy = std::fmax(std::fmax(mask_.y1 - yy, yy - (mask_.y2 - 1)), 0.0);
+      for (Index i = 0; i < pixels; ++i) {
+        const double xx = static_cast<double>(x + i);
+        const double dx = std::fmax(std::fmax(mask_.x1 - xx, xx - (mask_.x2 - 1)), 0.0);
+        set(i, channels, std::fmax(0.0, 1 - std::sqrt(dx * dx + dy * dy) / (mask_.feather + 1)));
+      }
+    } else {
+      const double rx = (mask_.x2 - mask_.x1) / 2, ry = (mask_.y2 - mask_.y1) / 2;
+      const double least = rx < ry ? rx : ry;
+      const double dy = (yy + 0.5 - (mask_.y1 + mask_.y2) / 2) / ry;
+      for (Index i = 0; i < pixels; ++i) {
+        const double dx = (static_cast<double>(x + i) + 0.5 - (mask_.x1 + mask_.x2) / 2) / rx;
+        const double rho = std::sqrt(dx * dx + dy * dy);
+        const double outside =
+            mask_.feather > 0 ? std::fmax(0.0, 1 - (rho - 1) * least / (mask_.feather + 1)) : 0.0;
+        set(i, channels, rho <= 1 ? 1.0 : outside);
+      }
+    }
+  }
+  void set(Index i, Index channels, double weight) {
+    for (Index c = 0; c < channels; ++c) weights_[i * channels + c] = static_cast<float>(weight);
+  }
+
+  Plane plane_;
+  Mask mask_;
+  bool packed_;
+  const float* pivot_;
+  float* weights_ = nullptr;
+  Item* dense_ = nullptr;
+};
+
+// One pixel of the box, repeated along a row: what the float types take away from every sample.
+template <class S>
+inline const float* make_pivot(const Plane& plane, Arena& arena) {
+  if constexpr (S::floating) {
+    const Index length = plane.width * plane.channels;
+    float* pivot = arena.take<float>(padded(length));
+    if (pivot == nullptr) return nullptr;
+    float first[4];
+    for (Index c = 0; c < plane.channels; ++c) {
+      typename S::Item item;
+      std::memcpy(&item, plane.origin + c * plane.channel_stride, sizeof item);
+      typename S::Item items[kLanes] = {item};
+      float none[kLanes] = {}, value[kLanes];
+      store(value, S::read(items, none));
+      first[c] = value[0];
+    }
+    for (Index i = 0; i < padded(length); ++i) pivot[i] = first[i % plane.channels];
+    return pivot;
+  } else {
+    (void)plane, (void)arena;
+    return nullptr;
+  }
+}
+
+}  // namespace

@@ -1,0 +1,75 @@
+// The weights of a Gaussian along one axis of a box, for both ways of applying it.
+//
+// Direct: the sampled kernel itself. Spline: project the row onto a coarse grid of cubic B-splines (reduce), filter
+// the coarse nodes with a small sampled Gaussian, evaluate the spline back at every pixel (expand). The variances add,
+//     sigma^2 = d^2 (s^2 + 1/3 + 1/3),
+// with d the grid's spacing in pixels, s the coarse kernel's sigma in cells and 1/3 the variance of a cubic B-spline,
+// so the cost does not depend on sigma. docs/numerics.md has the derivation and the error bounds.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace fastblur {
+
+using Index = std::ptrdiff_t;
+
+enum class Border : int { reflect, symmetric, replicate };
+
+// The pixel of 0..n-1 that stands at position i of a row continued beyond its ends.
+Index border_index(Index i, Index n, Border border);
+
+// Outputs are filtered in groups of this many neighbours, which share each input that they load.
+constexpr Index kGroup = 4;
+
+// A filter whose output i is the sum over t of weight[t] * input[border_index(i + first + t)]. A kernel longer than
+// the row is folded onto one period of it, so `taps` is at most 2 n + 1 whatever the sigma.
+struct Kernel {
+  Index first = 0;
+  Index taps = 1;
+  // (taps + kGroup - 1, kGroup): what input j of a group's window adds to each of the group's outputs.
+  std::vector<float> group_weights;
+};
+
+// How pixels and coarse nodes meet: pixel i touches the nodes start[i] .. start[i] + 3 with these weights.
+struct Spline {
+  std::vector<std::int32_t> start;  // (n,), never decreasing
+  std::vector<float> reduce;        // (n, 4): what the pixel adds to each node; a node's weights sum to one
+  std::vector<float> expand;        // (n, 4): what each node adds to the pixel; a pixel's weights sum to one
+};
+
+struct AxisKey {
+  Index n;
+  double sigma;
+  std::int64_t radius;  // of the kernel, when the caller fixed it; else -1
+  Border border;
+  int accuracy;  // an Accuracy
+  bool operator==(const AxisKey& o) const {
+    return n == o.n && sigma == o.sigma && radius == o.radius && border == o.border && accuracy == o.accuracy;
+  }
+};
+
+// How near to the reference the result must be; see spec of the error bounds in docs/numerics.md.
+enum class Accuracy : int {
+  level,  // one level of uint8
+  fine,   // 5e-4 of the range
+  exact,  // the full kernel, for method="direct" and for a given kernel size
+};
+
+// Everything that one axis needs. Without a spline, the "nodes" are the pixels themselves.
+struct Axis {
+  Index n = 0;
+  Index nodes = 0;
+  bool spline = false;
+  Spline weights;
+  Kernel kernel;
+  Border border = Border::reflect;
+
+  // First and last node that the outputs of nodes [begin, end) read.
+  void needed(Index begin, Index end, Index& low, Index& high) const;
+};
+
+void plan_axis(const AxisKey& key, Axis& axis);
+
+}  // namespace fastblur

@@ -1,0 +1,37 @@
+// How the core sees pixels: an image as strides over four dtypes, and a box of it as rows of samples.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fastblur {
+
+enum class Dtype : int { u8, u16, f16, f32 };
+
+constexpr std::ptrdiff_t item_size(Dtype dtype) {
+  return dtype == Dtype::u8 ? 1 : dtype == Dtype::f32 ? 4 : 2;
+}
+
+// One image (height, width, channels) in the caller's memory. Strides are in bytes and may have either sign.
+struct Image {
+  std::byte* data;
+  std::ptrdiff_t height, width, channels;
+  std::ptrdiff_t row_stride, column_stride, channel_stride;
+  Dtype dtype;
+};
+
+// The working box of an image (or of one channel of it) as `height` rows of `width` pixels of `channels` samples.
+// Rows run along whichever image axis is the denser in memory.
+struct Plane {
+  std::byte* origin;
+  std::ptrdiff_t height, width, channels;
+  std::ptrdiff_t row_stride, column_stride, channel_stride;
+
+  // The samples of a row lie one after the other, so that a row can be read and written in place.
+  bool packed(std::ptrdiff_t item) const {
+    return (channels == 1 || channel_stride == item) && (width == 1 || column_stride == channels * item);
+  }
+  std::byte* row(std::ptrdiff_t y) const { return origin + y * row_stride; }
+};
+
+}  // namespace fastblur

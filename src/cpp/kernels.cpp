@@ -1,0 +1,65 @@
+// Compiled once per instruction set, with FASTBLUR_LEVEL naming it. Everything here has internal linkage but the one
+// table: a symbol shared between two levels would let the linker keep the wrong one.
+#include <type_traits>
+
+#include "blur.h"
+#include "fill.h"
+#include "mosaic.h"
+
+namespace {
+
+// Calls `f` with the sample type that a dtype names.
+template <class F>
+inline auto with_sample(fastblur::Dtype dtype, const F& f) {
+  switch (dtype) {
+    case fastblur::Dtype::u8:
+      return f(U8{});
+    case fastblur::Dtype::u16:
+      return f(U16{});
+    case fastblur::Dtype::f16:
+      return f(F16{});
+    default:
+      return f(F32{});
+  }
+}
+
+#define FASTBLUR_STRING_(x) #x
+#define FASTBLUR_STRING(x) FASTBLUR_STRING_(x)
+
+using namespace fastblur;
+
+constexpr Kernels table = {
+    FASTBLUR_STRING(FASTBLUR_LEVEL),
+    [](Dtype d, const BlurJob& job) {
+      return with_sample(d, [&](auto s) { return blur_scratch<decltype(s)>(job); });
+    },
+    [](Dtype d, const BlurJob& job, Index begin, Index end, std::byte* scratch) {
+      with_sample(d, [&](auto s) { blur_band<decltype(s)>(job, begin, end, scratch); });
+    },
+    [](Dtype d, const BlurJob& job, Index begin, Index end, float* rows, Index stride, std::byte* scratch) {
+      with_sample(d, [&](auto s) { blur_nodes<decltype(s)>(job, begin, end, rows, stride, scratch); });
+    },
+    [](Dtype d, const MosaicJob& job) {
+      return with_sample(d, [&](auto s) { return mosaic_scratch<decltype(s)>(job); });
+    },
+    [](Dtype d, const MosaicJob& job, Index begin, Index end, std::byte* scratch) {
+      with_sample(d, [&](auto s) { mosaic_rows<decltype(s)>(job, begin, end, scratch); });
+    },
+    [](Dtype d, const FillJob& job) {
+      return with_sample(d, [&](auto s) { return fill_scratch<decltype(s)>(job); });
+    },
+    [](Dtype d, const FillJob& job, Index begin, Index end, std::byte* scratch) {
+      with_sample(d, [&](auto s) { fill_rows<decltype(s)>(job, begin, end, scratch); });
+    },
+};
+
+}  // namespace
+
+namespace fastblur {
+namespace FASTBLUR_LEVEL {
+
+extern const Kernels kernels;
+const Kernels kernels = table;
+
+}  // namespace FASTBLUR_LEVEL
+}  // namespace fastblur

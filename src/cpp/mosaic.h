@@ -1,0 +1,153 @@
+// Pixelation: each cell becomes the mean of its own pixels. Sums are exact (integers, or float64 for the float types),
+// so the mean is rounded once. Cell i of n along `length` pixels is [i length / n, (i + 1) length / n).
+#pragma once
+
+#include "finish.h"
+
+namespace {
+
+using fastblur::MosaicJob;
+
+inline Index cell_edge(Index i, Index cells, Index length) { return i * length / cells; }
+
+// What a column of a cell is summed in: exact for any cell that fits in memory.
+template <class S>
+struct ColumnSum;
+template <>
+struct ColumnSum<U8> {
+  using Type = std::uint32_t;
+};
+template <>
+struct ColumnSum<U16> {
+  using Type = std::uint64_t;
+};
+template <>
+struct ColumnSum<F16> {
+  using Type = double;
+};
+template <>
+struct ColumnSum<F32> {
+  using Type = double;
+};
+
+template <class S>
+FASTBLUR_INLINE auto summand(typename S::Item item) {
+  using Sum = typename ColumnSum<S>::Type;
+  if constexpr (std::is_same<S, F16>::value)
+    return static_cast<Sum>(half_to_float(item));
+  else
+    return static_cast<Sum>(item);
+}
+
+// The mean in the sample type, rounded to nearest.
+template <class S>
+FASTBLUR_INLINE typename S::Item rounded(double mean) {
+  if constexpr (std::is_same<S, F32>::value)
+    return static_cast<float>(mean);
+  else if constexpr (std::is_same<S, F16>::value)
+    return float_to_half(static_cast<float>(mean));
+  else
+    return static_cast<typename S::Item>(mean + 0.5);
+}
+
+template <class S>
+class Mosaic {
+  using Item = typename S::Item;
+  using Sum = typename ColumnSum<S>::Type;
+
+ public:
+  Mosaic(const MosaicJob& job, Arena& arena)
+      : job_(job),
+        plane_(job.plane),
+        length_(plane_.width * plane_.channels),
+        packed_(plane_.packed(sizeof(Item))),
+        pivot_(job.mask.everywhere ? nullptr : make_pivot<S>(plane_, arena)),
+        finish_(plane_, job.mask, plane_.width, pivot_, arena),
+        sums_(arena.take<Sum>(padded(length_))),
+        dense_(arena.take<Item>(padded(length_))),
+        values_(job.mask.everywhere ? nullptr : arena.take<float>(padded(length_))) {}
+
+  void cell_rows(Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const Index top = cell_edge(i, job_.rows, plane_.height), bottom = cell_edge(i + 1, job_.rows, plane_.height);
+      sum_columns(top, bottom);
+      paint_row(bottom - top);
+      for (Index y = top; y < bottom; ++y) {
+        if (!job_.mask.everywhere)
+          finish_.put(y, 0, plane_.width, values_);
+        else if (packed_)
+          std::memcpy(plane_.row(y), dense_, static_cast<std::size_t>(length_) * sizeof(Item));
+        else
+          scatter(plane_, y, 0, plane_.width, dense_);
+      }
+    }
+  }
+
+ private:
+  void sum_columns(Index top, Index bottom) {
+    std::memset(sums_, 0, static_cast<std::size_t>(length_) * sizeof(Sum));
+    Sum* FASTBLUR_RESTRICT sums = sums_;
+    for (Index y = top; y < bottom; ++y) {
+      const Item* row = reinterpret_cast<const Item*>(plane_.row(y));
+      if (!packed_) {
+        gather(plane_, y, 0, plane_.width, dense_);
+        row = dense_;
+      }
+      for (Index i = 0; i < length_; ++i) sums[i] += summand<S>(row[i]);
+    }
+  }
+
+  // One row of the finished mosaic, from the column sums of a row of cells `height` high.
+  void paint_row(Index height) {
+    const Index channels = plane_.channels;
+    for (Index j = 0; j < job_.columns; ++j) {
+      const Index left = cell_edge(j, job_.columns, plane_.width);
+      const Index right = cell_edge(j + 1, job_.columns, plane_.width);
+      const double area = static_cast<double>((right - left) * height);
+      for (Index c = 0; c < channels; ++c) {
+        Sum sum = 0;
+        for (Index x = left; x < right; ++x) sum += sums_[x * channels + c];
+        const double mean = static_cast<double>(sum) / area;
+        if (values_ != nullptr) {
+          const float value = without_pivot(mean, c);
+          for (Index x = left; x < right; ++x) values_[x * channels + c] = value;
+        } else {
+          const Item value = rounded<S>(mean);
+          for (Index x = left; x < right; ++x) dense_[x * channels + c] = value;
+        }
+      }
+    }
+  }
+
+  // As S::read would have it.
+  float without_pivot(double mean, Index c) const {
+    if constexpr (S::floating) return static_cast<float>(mean - static_cast<double>(pivot_[c]));
+    if constexpr (std::is_same<S, U16>::value) return static_cast<float>(mean - 32768.0);
+    (void)c;
+    return static_cast<float>(mean);
+  }
+
+  const MosaicJob& job_;
+  Plane plane_;
+  Index length_;
+  bool packed_;
+  const float* pivot_;
+  Finish<S> finish_;
+  Sum* sums_;
+  Item* dense_;    // a row of pixels going in, and the row of the mosaic going out
+  float* values_;  // the latter when a mask will mix it
+};
+
+template <class S>
+std::size_t mosaic_scratch(const MosaicJob& job) {
+  Arena arena;
+  Mosaic<S> mosaic(job, arena);
+  return arena.used();
+}
+template <class S>
+void mosaic_rows(const MosaicJob& job, Index begin, Index end, std::byte* scratch) {
+  Arena arena(scratch);
+  Mosaic<S>(job, arena).cell_rows(begin, end);
+}
+
+}  // namespace

@@ -1,0 +1,244 @@
+// Rows times scalars: the four kernels that every blur is made of. Each takes rows of samples that lie one after the
+// other, whatever pixel, channel or (in a transposed panel) image row the samples belong to.
+//
+//   reduce     pixels  -> nodes    four nodes gain a weighted pixel row
+//   filter     nodes   -> nodes    four neighbouring outputs share a window of inputs
+//   expand     nodes   -> pixels   a pixel row is a weighted sum of four nodes
+//   transpose  16 rows <-> a panel, in which the 16 values of one column lie together
+//
+// Scratch rows are padded to whole vectors of 16 floats; image rows are not, and are read and written only within.
+#pragma once
+
+#include <type_traits>
+
+#include "gaussian.h"
+#include "image.h"
+#include "simd.h"
+
+namespace {
+
+using fastblur::Index;
+using fastblur::kGroup;
+
+constexpr Index kPanel = 16;  // rows in a panel: one vector of the widest instruction set, and the same for all
+
+constexpr Index padded(Index n) { return (n + kPanel - 1) / kPanel * kPanel; }
+
+// A sample type: how its rows become float vectors and back. `pivot` is a value near the pixels' own that is taken
+// away on the way in and given back on the way out: a constant box then is zero throughout, and stays exact.
+// The `_part` forms touch only the first `count` items.
+struct U8 {
+  using Item = std::uint8_t;
+  static constexpr bool floating = false;
+  static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return load(p); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) { return load_part(p, count); }
+  static FASTBLUR_INLINE void write(Item* p, Vec v, const float*) { store(p, v); }
+  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float*, Index count) { store_part(p, v, count); }
+};
+struct U16 {
+  using Item = std::uint16_t;
+  static constexpr bool floating = false;
+  static FASTBLUR_INLINE Vec middle() { return splat(32768.0f); }
+  static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return sub(load(p), middle()); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) {
+    return sub(load_part(p, count), middle());
+  }
+  static FASTBLUR_INLINE void write(Item* p, Vec v, const float*) { store(p, add(v, middle())); }
+  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float*, Index count) {
+    store_part(p, add(v, middle()), count);
+  }
+};
+struct F16 {
+  using Item = Half;
+  static constexpr bool floating = true;
+  static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) { return sub(load_half(p), load(pivot)); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
+    return sub(load_half_part(p, count), load(pivot));
+  }
+  static FASTBLUR_INLINE void write(Item* p, Vec v, const float* pivot) { store_half(p, add(v, load(pivot))); }
+  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float* pivot, Index count) {
+    store_half_part(p, add(v, load(pivot)), count);
+  }
+};
+struct F32 {
+  using Item = float;
+  static constexpr bool floating = true;
+  static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) { return sub(load(p), load(pivot)); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
+    return sub(load_part(p, count), load(pivot));
+  }
+  static FASTBLUR_INLINE void write(Item* p, Vec v, const float* pivot) { store(p, add(v, load(pivot))); }
+  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float* pivot, Index count) {
+    store_part(p, add(v, load(pivot)), count);
+  }
+};
+// Scratch: floats without a pivot, on behalf of the sample type `Of`.
+template <class Of>
+struct Scratch {
+  using Item = float;
+  static constexpr bool floating = Of::floating;
+  static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return load(p); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) { return load_part(p, count); }
+};
+
+// The pivot of a sample type that has one, at a place in the row.
+template <class S>
+FASTBLUR_INLINE const float* pivot_at(const float* pivot, Index at) {
+  return S::floating && pivot != nullptr ? pivot + at : nullptr;
+}
+
+// sum + w x. Only the float types fuse it: see simd.h.
+template <class S>
+FASTBLUR_INLINE Vec multiply_add(Vec w, Vec x, Vec sum) {
+  if constexpr (S::floating)
+    return fused(w, x, sum);
+  else
+    return add(sum, mul(w, x));
+}
+
+// Calls body(at, vectors) over [0, length), kUnroll vectors at a time while they last; then tail(at, samples left).
+template <class Body, class Tail>
+FASTBLUR_INLINE void sweep(Index length, const Body& body, const Tail& tail) {
+  constexpr Index chunk = kUnroll * kLanes;
+  Index at = 0;
+  for (; at + chunk <= length; at += chunk) body(at, std::integral_constant<int, kUnroll>{});
+  if constexpr (kUnroll == 4) {
+    const Index vectors = (length - at) / kLanes;
+    if (vectors == 3) body(at, std::integral_constant<int, 3>{});
+    if (vectors == 2) body(at, std::integral_constant<int, 2>{});
+    if (vectors == 1) body(at, std::integral_constant<int, 1>{});
+    at += vectors * kLanes;
+  } else {
+    for (; at + kLanes <= length; at += kLanes) body(at, std::integral_constant<int, 1>{});
+  }
+  if (at < length) tail(at, length - at);
+}
+template <class Body>
+FASTBLUR_INLINE void sweep_padded(Index length, const Body& body) {
+  sweep(padded(length), body, [](Index, Index) {});
+}
+
+// nodes[k][.] += weights[4 r + k] * rows[r][.] for the rows in turn. A fresh node starts from zero.
+template <class S>
+void reduce(const typename S::Item* const* rows, Index count, const float* FASTBLUR_RESTRICT weights,
+            float* const* nodes, bool fresh, Index length, const float* pivot) {
+  const auto body = [&](Index at, auto vectors) {
+    constexpr int n = decltype(vectors)::value;
+    Vec sum[4][n];
+    for (int k = 0; k < 4; ++k)
+      for (int u = 0; u < n; ++u) sum[k][u] = k == 3 && fresh ? zero() : load(nodes[k] + at + u * kLanes);
+    for (Index r = 0; r < count; ++r) {
+      const Vec w[4] = {splat(weights[4 * r]), splat(weights[4 * r + 1]), splat(weights[4 * r + 2]),
+                        splat(weights[4 * r + 3])};
+      for (int u = 0; u < n; ++u) {
+        const Vec x = S::read(rows[r] + at + u * kLanes, pivot_at<S>(pivot, at + u * kLanes));
+        for (int k = 0; k < 4; ++k) sum[k][u] = multiply_add<S>(w[k], x, sum[k][u]);
+      }
+    }
+    for (int k = 0; k < 4; ++k)
+      for (int u = 0; u < n; ++u) store(nodes[k] + at + u * kLanes, sum[k][u]);
+  };
+  const auto tail = [&](Index at, Index left) {
+    Vec sum[4];
+    for (int k = 0; k < 4; ++k) sum[k] = k == 3 && fresh ? zero() : load(nodes[k] + at);
+    for (Index r = 0; r < count; ++r) {
+      const Vec x = S::read_part(rows[r] + at, pivot_at<S>(pivot, at), left);
+      for (int k = 0; k < 4; ++k) sum[k] = multiply_add<S>(splat(weights[4 * r + k]), x, sum[k]);
+    }
+    for (int k = 0; k < 4; ++k) store(nodes[k] + at, sum[k]);
+  };
+  sweep(length, body, tail);
+}
+
+// rows[r] = the weighted sum of the four nodes, for each of `count` rows of a run that shares them. `put(r, at, v)`
+// and `put_part(r, at, v, left)` take the results.
+template <class S, class Put, class PutPart>
+FASTBLUR_INLINE void expand(const float* const* nodes, const float* FASTBLUR_RESTRICT weights, Index count,
+                            Index length, const Put& put, const PutPart& put_part) {
+  const auto value = [&](const Vec* node, Index r) {
+    const Vec low = multiply_add<S>(splat(weights[4 * r + 1]), node[1], mul(splat(weights[4 * r]), node[0]));
+    const Vec high = multiply_add<S>(splat(weights[4 * r + 3]), node[3], mul(splat(weights[4 * r + 2]), node[2]));
+    return add(low, high);
+  };
+  const auto body = [&](Index at, auto vectors) {
+    constexpr int n = decltype(vectors)::value;
+    Vec node[n][4];
+    for (int u = 0; u < n; ++u)
+      for (int k = 0; k < 4; ++k) node[u][k] = load(nodes[k] + at + u * kLanes);
+    for (Index r = 0; r < count; ++r)
+      for (int u = 0; u < n; ++u) put(r, at + u * kLanes, value(node[u], r));
+  };
+  const auto tail = [&](Index at, Index left) {
+    Vec node[4];
+    for (int k = 0; k < 4; ++k) node[k] = load(nodes[k] + at);
+    for (Index r = 0; r < count; ++r) put_part(r, at, value(node, r), left);
+  };
+  sweep(length, body, tail);
+}
+
+// outputs[i] = the sum over j of weights[kGroup j + i] * rows[j], i < kGroup. A long sum is taken in about sqrt(window)
+// parts, so that its rounding error grows with the square root of the window only.
+template <class S>
+void filter(const float* const* rows, const float* FASTBLUR_RESTRICT weights, Index window,
+                   float* const* outputs, Index length) {
+  Index part = window;
+  if (window > 64)
+    for (part = 8; part * part < window;) part += 8;
+  sweep_padded(length, [&](Index at, auto vectors) {
+    constexpr int n = decltype(vectors)::value;
+    for (Index begin = 0; begin < window; begin += part) {
+      const Index end = begin + part < window ? begin + part : window;
+      Vec sum[kGroup][n];
+      for (int i = 0; i < kGroup; ++i)
+        for (int u = 0; u < n; ++u) sum[i][u] = zero();
+      for (Index j = begin; j < end; ++j) {
+        const Vec w[kGroup] = {splat(weights[kGroup * j]), splat(weights[kGroup * j + 1]),
+                               splat(weights[kGroup * j + 2]), splat(weights[kGroup * j + 3])};
+        for (int u = 0; u < n; ++u) {
+          const Vec x = load(rows[j] + at + u * kLanes);
+          for (int i = 0; i < kGroup; ++i) sum[i][u] = multiply_add<S>(w[i], x, sum[i][u]);
+        }
+      }
+      for (int i = 0; i < kGroup; ++i)
+        for (int u = 0; u < n; ++u) {
+          float* out = outputs[i] + at + u * kLanes;
+          store(out, begin == 0 ? sum[i][u] : add(load(out), sum[i][u]));
+        }
+    }
+  });
+}
+
+// panel[c][0..15] = rows[0..15][c] for c < columns.
+template <class S>
+void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot) {
+  for (Index c = 0; c < columns; c += kLanes) {
+    const Index left = columns - c < kLanes ? columns - c : kLanes;
+    const float* p = pivot_at<S>(pivot, c);
+    for (Index group = 0; group < kPanel; group += kLanes) {
+      Vec v[kLanes];
+      if (left == kLanes)
+        for (Index i = 0; i < kLanes; ++i) v[i] = S::read(rows[group + i] + c, p);
+      else
+        for (Index i = 0; i < kLanes; ++i) v[i] = S::read_part(rows[group + i] + c, p, left);
+      transpose(v);
+      float* out = panel + c * kPanel + group;
+      if (left == kLanes)
+        for (Index i = 0; i < kLanes; ++i) store(out + i * kPanel, v[i]);
+      else
+        for (Index i = 0; i < left; ++i) store(out + i * kPanel, v[i]);
+    }
+  }
+}
+
+// rows[r][c] = panel[c][r] for r < count, c < columns, rounded up to whole vectors. The panel is as long.
+inline void from_panel(const float* FASTBLUR_RESTRICT panel, Index columns, float* const* rows, Index count) {
+  for (Index c = 0; c < columns; c += kLanes)
+    for (Index group = 0; group < count; group += kLanes) {
+      Vec v[kLanes];
+      for (Index i = 0; i < kLanes; ++i) v[i] = load(panel + (c + i) * kPanel + group);
+      transpose(v);
+      for (Index i = 0; i < kLanes && group + i < count; ++i) store(rows[group + i] + c, v[i]);
+    }
+}
+
+}  // namespace

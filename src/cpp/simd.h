@@ -1,0 +1,358 @@
+// Each instruction set, reduced to the few primitives that the kernels need. The kernels are written once on top of
+// these and compiled once per instruction set (see kernels.cpp).
+//
+// The integer dtypes promise the same bits at every level: their arithmetic is the same IEEE float32 operations in the
+// same order everywhere, and the compiler is told not to fuse them. The float dtypes promise an error bound only, and
+// use fused multiply-adds where the level has them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX2__) || defined(__SSE2__) || defined(_M_X64)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+namespace {
+
+using Half = std::uint16_t;  // the bits of an IEEE binary16
+
+#if defined(__GNUC__) || defined(__clang__)
+#define FASTBLUR_INLINE inline __attribute__((always_inline))
+#define FASTBLUR_RESTRICT __restrict__
+#else
+#define FASTBLUR_INLINE __forceinline
+#define FASTBLUR_RESTRICT __restrict
+#endif
+
+// Binary16 in integer arithmetic, for the levels without an instruction for it: round to nearest even, NaN stays NaN.
+[[maybe_unused]] FASTBLUR_INLINE float half_to_float(Half h) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000u) << 16;
+  const std::uint32_t body = h & 0x7fffu;
+  std::uint32_t bits;
+  if (body >= 0x7c00u) {
+    bits = sign | 0x7f800000u | ((body & 0x3ffu) << 13);
+    if (body > 0x7c00u) bits |= 0x400000u;
+  } else if (body >= 0x0400u) {
+    bits = sign | ((body << 13) + 0x38000000u);
+  } else {
+    const float value = static_cast<float>(body) * 5.9604644775390625e-8f;  // subnormal: body * 2^-24, exactly
+    std::memcpy(&bits, &value, sizeof bits);
+    bits |= sign;
+  }
+  float result;
+  std::memcpy(&result, &bits, sizeof result);
+  return result;
+}
+
+[[maybe_unused]] FASTBLUR_INLINE Half float_to_half(float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const std::uint32_t sign = (bits >> 16) & 0x8000u;
+  bits &= 0x7fffffffu;
+  if (bits > 0x7f800000u) return static_cast<Half>(sign | 0x7e00u);
+  if (bits >= 0x47800000u) return static_cast<Half>(sign | 0x7c00u);  // 65536 and beyond; 65520.. rounds up below
+  if (bits < 0x38800000u) {  // subnormal: adding 2^-1 leaves round(value * 2^24) in the low bits
+    float magnitude;
+    std::memcpy(&magnitude, &bits, sizeof magnitude);
+    magnitude += 0.5f;
+    std::memcpy(&bits, &magnitude, sizeof bits);
+    return static_cast<Half>(sign | (bits - 0x3f000000u));
+  }
+  const std::uint32_t rounded = bits - 0x38000000u + 0xfffu + ((bits >> 13) & 1u);
+  return static_cast<Half>(sign | (rounded >> 13));
+}
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+
+using Vec = __m512;
+constexpr std::ptrdiff_t kLanes = 16;
+constexpr int kUnroll = 4;  // vectors of a row that a kernel keeps in registers at once
+
+FASTBLUR_INLINE Vec zero() { return _mm512_setzero_ps(); }
+FASTBLUR_INLINE Vec splat(float x) { return _mm512_set1_ps(x); }
+FASTBLUR_INLINE Vec load(const float* p) { return _mm512_loadu_ps(p); }
+FASTBLUR_INLINE void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
+FASTBLUR_INLINE Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
+FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
+FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
+FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }  // a b + c
+
+FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+FASTBLUR_INLINE Vec load(const std::uint16_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+}
+FASTBLUR_INLINE Vec load_half(const Half* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
+  const __m512i i = _mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512());
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(i));
+}
+FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) {
+  const __m512i i = _mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512());
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtusepi32_epi16(i));
+}
+FASTBLUR_INLINE void store_half(Half* p, Vec v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+// The first `count` lanes only; memory beyond them is neither read nor written.
+#define FASTBLUR_MASKED
+FASTBLUR_INLINE __mmask16 first_lanes(std::ptrdiff_t count) { return static_cast<__mmask16>((1u << count) - 1); }
+FASTBLUR_INLINE Vec load_part(const float* p, std::ptrdiff_t count) {
+  return _mm512_maskz_loadu_ps(first_lanes(count), p);
+}
+FASTBLUR_INLINE Vec load_part(const std::uint8_t* p, std::ptrdiff_t count) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first_lanes(count), p)));
+}
+FASTBLUR_INLINE Vec load_part(const std::uint16_t* p, std::ptrdiff_t count) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_lanes(count), p)));
+}
+FASTBLUR_INLINE Vec load_half_part(const Half* p, std::ptrdiff_t count) {
+  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(count), p));
+}
+FASTBLUR_INLINE void store_part(float* p, Vec v, std::ptrdiff_t count) {
+  _mm512_mask_storeu_ps(p, first_lanes(count), v);
+}
+FASTBLUR_INLINE void store_part(std::uint8_t* p, Vec v, std::ptrdiff_t count) {
+  const __m512i i = _mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512());
+  _mm_mask_storeu_epi8(p, first_lanes(count), _mm512_cvtusepi32_epi8(i));
+}
+FASTBLUR_INLINE void store_part(std::uint16_t* p, Vec v, std::ptrdiff_t count) {
+  const __m512i i = _mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512());
+  _mm256_mask_storeu_epi16(p, first_lanes(count), _mm512_cvtusepi32_epi16(i));
+}
+FASTBLUR_INLINE void store_half_part(Half* p, Vec v, std::ptrdiff_t count) {
+  _mm256_mask_storeu_epi16(p, first_lanes(count), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+// In place: v[i] becomes column i of the square whose rows were v.
+FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
+  Vec a[16], b[16];
+  for (int i = 0; i < 16; i += 2) {
+    a[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
+    a[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4)
+    for (int j = 0; j < 2; ++j) {
+      const __m512d low = _mm512_castps_pd(a[i + j]), high = _mm512_castps_pd(a[i + j + 2]);
+      b[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+      b[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+  for (int j = 0; j < 4; ++j) {
+    const Vec low02 = _mm512_shuffle_f32x4(b[j], b[4 + j], 0x88), low13 = _mm512_shuffle_f32x4(b[j], b[4 + j], 0xdd);
+    const Vec high02 = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0x88);
+    const Vec high13 = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0xdd);
+    v[j] = _mm512_shuffle_f32x4(low02, high02, 0x88);
+    v[4 + j] = _mm512_shuffle_f32x4(low13, high13, 0x88);
+    v[8 + j] = _mm512_shuffle_f32x4(low02, high02, 0xdd);
+    v[12 + j] = _mm512_shuffle_f32x4(low13, high13, 0xdd);
+  }
+}
+
+#elif defined(__AVX2__)
+
+using Vec = __m256;
+constexpr std::ptrdiff_t kLanes = 8;
+constexpr int kUnroll = 2;
+
+FASTBLUR_INLINE Vec zero() { return _mm256_setzero_ps(); }
+FASTBLUR_INLINE Vec splat(float x) { return _mm256_set1_ps(x); }
+FASTBLUR_INLINE Vec load(const float* p) { return _mm256_loadu_ps(p); }
+FASTBLUR_INLINE void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
+FASTBLUR_INLINE Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
+FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
+FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }
+FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
+
+FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+FASTBLUR_INLINE Vec load(const std::uint16_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+FASTBLUR_INLINE Vec load_half(const Half* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
+  const __m256i i = _mm256_cvtps_epi32(v);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+}
+FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) {
+  const __m256i i = _mm256_cvtps_epi32(v);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_packus_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1)));
+}
+FASTBLUR_INLINE void store_half(Half* p, Vec v) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
+  Vec a[8], b[8];
+  for (int i = 0; i < 8; i += 2) {
+    a[i] = _mm256_unpacklo_ps(v[i], v[i + 1]);
+    a[i + 1] = _mm256_unpackhi_ps(v[i], v[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4)
+    for (int j = 0; j < 2; ++j) {
+      const __m256d low = _mm256_castps_pd(a[i + j]), high = _mm256_castps_pd(a[i + j + 2]);
+      b[i + 2 * j] = _mm256_castpd_ps(_mm256_unpacklo_pd(low, high));
+      b[i + 2 * j + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low, high));
+    }
+  for (int j = 0; j < 4; ++j) {
+    v[j] = _mm256_permute2f128_ps(b[j], b[4 + j], 0x20);
+    v[4 + j] = _mm256_permute2f128_ps(b[j], b[4 + j], 0x31);
+  }
+}
+
+#elif defined(__SSE2__) || defined(_M_X64)
+
+using Vec = __m128;
+constexpr std::ptrdiff_t kLanes = 4;
+constexpr int kUnroll = 2;
+
+FASTBLUR_INLINE Vec zero() { return _mm_setzero_ps(); }
+FASTBLUR_INLINE Vec splat(float x) { return _mm_set1_ps(x); }
+FASTBLUR_INLINE Vec load(const float* p) { return _mm_loadu_ps(p); }
+FASTBLUR_INLINE void store(float* p, Vec v) { _mm_storeu_ps(p, v); }
+FASTBLUR_INLINE Vec add(Vec a, Vec b) { return _mm_add_ps(a, b); }
+FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return _mm_sub_ps(a, b); }
+FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return _mm_mul_ps(a, b); }
+FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return _mm_add_ps(_mm_mul_ps(a, b), c); }
+
+FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
+  std::int32_t four;
+  std::memcpy(&four, p, sizeof four);
+  const __m128i none = _mm_setzero_si128();
+  return _mm_cvtepi32_ps(_mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(four), none), none));
+}
+FASTBLUR_INLINE Vec load(const std::uint16_t* p) {
+  const __m128i words = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return _mm_cvtepi32_ps(_mm_unpacklo_epi16(words, _mm_setzero_si128()));
+}
+FASTBLUR_INLINE Vec load_half(const Half* p) {
+  return _mm_setr_ps(half_to_float(p[0]), half_to_float(p[1]), half_to_float(p[2]), half_to_float(p[3]));
+}
+FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
+  const __m128i words = _mm_packs_epi32(_mm_cvtps_epi32(v), _mm_setzero_si128());
+  const std::int32_t four = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+  std::memcpy(p, &four, sizeof four);
+}
+FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) {
+  // SSE2 packs to signed words only: shift the range down, pack with saturation, shift it back.
+  const __m128i shifted = _mm_sub_epi32(_mm_cvtps_epi32(v), _mm_set1_epi32(32768));
+  const __m128i words = _mm_packs_epi32(shifted, shifted);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_xor_si128(words, _mm_set1_epi16(-32768)));
+}
+FASTBLUR_INLINE void store_half(Half* p, Vec v) {
+  float f[4];
+  _mm_storeu_ps(f, v);
+  for (int i = 0; i < 4; ++i) p[i] = float_to_half(f[i]);
+}
+
+FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) { _MM_TRANSPOSE4_PS(v[0], v[1], v[2], v[3]); }
+
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+
+using Vec = float32x4_t;
+constexpr std::ptrdiff_t kLanes = 4;
+constexpr int kUnroll = 4;
+
+FASTBLUR_INLINE Vec zero() { return vdupq_n_f32(0); }
+FASTBLUR_INLINE Vec splat(float x) { return vdupq_n_f32(x); }
+FASTBLUR_INLINE Vec load(const float* p) { return vld1q_f32(p); }
+FASTBLUR_INLINE void store(float* p, Vec v) { vst1q_f32(p, v); }
+FASTBLUR_INLINE Vec add(Vec a, Vec b) { return vaddq_f32(a, b); }
+FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return vsubq_f32(a, b); }
+FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return vmulq_f32(a, b); }
+FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
+
+FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
+  std::uint32_t four;
+  std::memcpy(&four, p, sizeof four);
+  const uint16x8_t words = vmovl_u8(vcreate_u8(four));
+  return vcvtq_f32_u32(vmovl_u16(vget_low_u16(words)));
+}
+FASTBLUR_INLINE Vec load(const std::uint16_t* p) { return vcvtq_f32_u32(vmovl_u16(vld1_u16(p))); }
+FASTBLUR_INLINE Vec load_half(const Half* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
+  const uint16x4_t words = vqmovun_s32(vcvtnq_s32_f32(v));
+  const uint8x8_t bytes = vqmovn_u16(vcombine_u16(words, words));
+  const std::uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+  std::memcpy(p, &four, sizeof four);
+}
+FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) { vst1_u16(p, vqmovun_s32(vcvtnq_s32_f32(v))); }
+FASTBLUR_INLINE void store_half(Half* p, Vec v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
+
+FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
+  const float32x4x2_t a = vtrnq_f32(v[0], v[1]), b = vtrnq_f32(v[2], v[3]);
+  v[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+  v[1] = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+  v[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+  v[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+}
+
+#else  // any other processor: one lane at a time, which the compiler may widen
+
+using Vec = float;
+constexpr std::ptrdiff_t kLanes = 1;
+constexpr int kUnroll = 8;
+
+FASTBLUR_INLINE Vec zero() { return 0; }
+FASTBLUR_INLINE Vec splat(float x) { return x; }
+FASTBLUR_INLINE Vec load(const float* p) { return *p; }
+FASTBLUR_INLINE void store(float* p, Vec v) { *p = v; }
+FASTBLUR_INLINE Vec add(Vec a, Vec b) { return a + b; }
+FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return a - b; }
+FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return a * b; }
+FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return a * b + c; }
+FASTBLUR_INLINE Vec load(const std::uint8_t* p) { return static_cast<float>(*p); }
+FASTBLUR_INLINE Vec load(const std::uint16_t* p) { return static_cast<float>(*p); }
+FASTBLUR_INLINE Vec load_half(const Half* p) { return half_to_float(*p); }
+FASTBLUR_INLINE float nearest_even(float v) { return (v + 12582912.0f) - 12582912.0f; }  // |v| < 2^22
+FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
+  const float r = nearest_even(v);
+  *p = static_cast<std::uint8_t>(r < 0 ? 0 : r > 255 ? 255 : r);
+}
+FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) {
+  const float r = nearest_even(v);
+  *p = static_cast<std::uint16_t>(r < 0 ? 0 : r > 65535 ? 65535 : r);
+}
+FASTBLUR_INLINE void store_half(Half* p, Vec v) { *p = float_to_half(v); }
+FASTBLUR_INLINE void transpose(Vec (&)[kLanes]) {}
+
+#endif
+
+#ifndef FASTBLUR_MASKED  // the rest have no masked access: the part of a vector goes through a whole one on the stack
+template <class Item>
+FASTBLUR_INLINE Vec load_part(const Item* p, std::ptrdiff_t count) {
+  Item items[kLanes] = {};
+  std::memcpy(items, p, static_cast<std::size_t>(count) * sizeof(Item));
+  return load(items);
+}
+FASTBLUR_INLINE Vec load_half_part(const Half* p, std::ptrdiff_t count) {
+  Half items[kLanes] = {};
+  std::memcpy(items, p, static_cast<std::size_t>(count) * sizeof(Half));
+  return load_half(items);
+}
+template <class Item>
+FASTBLUR_INLINE void store_part(Item* p, Vec v, std::ptrdiff_t count) {
+  Item items[kLanes];
+  store(items, v);
+  std::memcpy(p, items, static_cast<std::size_t>(count) * sizeof(Item));
+}
+FASTBLUR_INLINE void store_half_part(Half* p, Vec v, std::ptrdiff_t count) {
+  Half items[kLanes];
+  store_half(items, v);
+  std::memcpy(p, items, static_cast<std::size_t>(count) * sizeof(Half));
+}
+#endif
+
+}  // namespace

@@ -1,0 +1,143 @@
+#include "thread_pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
+namespace fastblur {
+namespace {
+
+thread_local bool inside_task = false;
+
+class Pool {
+ public:
+  void run(std::ptrdiff_t tasks, int threads, const std::function<void(std::ptrdiff_t, int)>& task) {
+    std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
+    if (!turn.owns_lock()) {  // another thread has the pool: its threads are busy anyway
+      for (std::ptrdiff_t i = 0; i < tasks; ++i) task(i, 0);
+      return;
+    }
+    start(threads - 1);
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      task_ = &task;
+      tasks_ = tasks;
+      next_.store(0, std::memory_order_relaxed);
+      wanted_ = std::min(threads - 1, started_);
+      joined_ = 0;
+      ++generation_;
+    }
+    wake_.notify_all();
+    work(0);
+    std::unique_lock<std::mutex> lock(mutex_);
+    wanted_ = 0;  // who has not come by now has nothing left to do
+    done_.wait(lock, [this] { return running_ == 0; });
+    task_ = nullptr;
+  }
+
+ private:
+  // A thread that cannot be started is done without.
+  void start(int count) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    while (started_ < count) {
+      try {
+        std::thread([this] { serve(); }).detach();
+      } catch (const std::system_error&) {
+        return;
+      }
+      ++started_;
+    }
+  }
+
+  void serve() {
+    std::uint64_t seen = 0;
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [&] { return generation_ != seen && joined_ < wanted_; });
+      seen = generation_;
+      const int worker = ++joined_;
+      ++running_;
+      lock.unlock();
+      work(worker);
+      lock.lock();
+      if (--running_ == 0) done_.notify_one();
+    }
+  }
+
+  void work(int worker) {
+    inside_task = true;
+    for (;;) {
+      const std::ptrdiff_t i = next_.fetch_add(1, std::memory_order_relaxed);
+      if (i >= tasks_) break;
+      (*task_)(i, worker);
+    }
+    inside_task = false;
+  }
+
+  std::mutex turn_;  // held by the thread whose tasks run
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  const std::function<void(std::ptrdiff_t, int)>* task_ = nullptr;
+  std::ptrdiff_t tasks_ = 0;
+  std::atomic<std::ptrdiff_t> next_{0};
+  std::uint64_t generation_ = 0;
+  int started_ = 0, wanted_ = 0, joined_ = 0, running_ = 0;
+};
+
+std::atomic<Pool*> current{nullptr};
+
+#if !defined(_WIN32)
+// The child of a fork has none of the parent's threads, and the parent's locks as they happened to be: it leaves that
+// pool alone (a leak of one object a fork) and makes its own when it needs one.
+void after_fork_in_child() {
+  current.store(nullptr, std::memory_order_release);
+  inside_task = false;
+}
+#endif
+
+Pool& pool() {
+  Pool* existing = current.load(std::memory_order_acquire);
+  if (existing != nullptr) return *existing;
+#if !defined(_WIN32)
+  static const int registered = pthread_atfork(nullptr, nullptr, after_fork_in_child);
+  (void)registered;
+#endif
+  auto fresh = std::make_unique<Pool>();
+  if (current.compare_exchange_strong(existing, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
+  return *existing;
+}
+
+}  // namespace
+
+void parallel_for(std::ptrdiff_t tasks, int threads, const std::function<void(std::ptrdiff_t, int)>& task) {
+  if (tasks <= 0) return;
+  threads = static_cast<int>(std::min<std::ptrdiff_t>(threads, tasks));
+  if (threads <= 1 || inside_task) {
+    for (std::ptrdiff_t i = 0; i < tasks; ++i) task(i, 0);
+    return;
+  }
+  pool().run(tasks, threads, task);
+}
+
+int available_processors() {
+#if defined(__linux__)
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace fastblur

@@ -1,0 +1,266 @@
+"""The public functions: check everything, open the images, hand the work to the core or to the CUDA backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastblur import _core, cuda
+from fastblur._boxes import BOX_FORMATS, Floats, parse_column, parse_kernel_size, parse_relative, parse_rows, resolve
+from fastblur._images import Batch, View, finished, image_sizes, is_sequence, is_torch, open_images
+from fastblur._layout import resolve_layout
+from fastblur._threads import checked_threads, get_num_threads
+
+Images = TypeVar("Images")
+
+SHAPES = {"rectangle": 0, "ellipse": 1}
+BORDER_MODES = {"reflect": 0, "symmetric": 1, "replicate": 2}
+METHODS = {"auto": 0, "direct": 1}
+_NO_RADIUS = np.zeros(0, np.int64)
+
+
+def gaussian_blur(
+    images: Images,
+    boxes: Any,
+    sigma: Any = None,
+    *,
+    kernel_size: Any = None,
+    method: str = "auto",
+    border_mode: str = "reflect",
+    relative: bool | Sequence[str] = False,
+    margin: Any = 0,
+    shape: str = "rectangle",
+    feather: Any = 0,
+    box_format: str = "xyxy",
+    layout: str | None = None,
+    out: Any = None,
+    num_threads: int | None = None,
+) -> Images:
+    """Blur boxes with a true Gaussian.
+
+    Each box is blurred by itself: only its own pixels are read, and `border_mode` continues them beyond its edges.
+    Boxes are applied in order, and a pixel in several of them passes through each.
+
+    Args:
+        images: one image, a batch, or a list or tuple of images of different sizes; uint8, uint16, float16 or float32.
+            NumPy, torch, or any array with DLPack.
+        boxes: boxes in pixels, half-open: (K, 4) for one image; (K, 5) with the image index first; (N, K, 4); a list
+            of one (K, 4) array per image; or None for each whole image.
+        sigma: standard deviation in pixels; a scalar or one value per box.
+        kernel_size: odd width of the kernel in pixels; a scalar or one per box. Selects the direct filter. Without
+            `sigma`, sigma = 0.3 ((k - 1) / 2 - 1) + 0.8. Default: 2 int(4 sigma + 0.5) + 1.
+        method: "auto", the fastest path within the error bounds, or "direct", the filter tap by tap.
+        border_mode: "reflect" (d c b | a b c d | c b a), "symmetric" (b a | a b c d | d c) or "replicate".
+        relative: True takes sigma, margin and feather as fractions of each box's longer side; a tuple of their names
+            only those.
+        margin: pixels by which each box grows on every side before it is rounded outward.
+        shape: "rectangle", or "ellipse" inscribed in the box.
+        feather: pixels over which the obfuscation fades out, beyond the box; the box itself stays fully obfuscated.
+        box_format: "xyxy", "xywh" or "cxcywh".
+        layout: "HW", "HWC", "CHW", "NHW", "NHWC" or "NCHW". Default: channels first for torch, last otherwise.
+        out: where to write: `images` itself (in place, the fast path) or arrays like them. Default: new images.
+        num_threads: the most threads to use. Default: `get_num_threads`.
+
+    Returns:
+        Images of the container, dtype, shape and memory format of `images`; or `out`.
+
+    Raises:
+        TypeError: for a kind or dtype that is not accepted, or if neither `sigma` nor `kernel_size` is given.
+        ValueError: for a shape or value that is not accepted; the message names the box's row.
+
+    Nothing is written before everything has been checked.
+
+    >>> import numpy as np, fastblur
+    >>> image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    >>> blurred = fastblur.gaussian_blur(image, [[100, 80, 220, 240]], sigma=20)
+    >>> bool((blurred[:80] == image[:80]).all())
+    True
+    """
+    names = ("sigma", "margin", "feather")
+    border = _one_of("border_mode", border_mode, BORDER_MODES)
+    direct = bool(_one_of("method", method, METHODS))
+    if sigma is None and kernel_size is None:
+        raise TypeError("gaussian_blur needs sigma, kernel_size or both; received neither")
+    call = _Call(images, boxes, margin, shape, feather, box_format, relative, names, layout, out, num_threads)
+    radius = _NO_RADIUS if kernel_size is None else parse_kernel_size(kernel_size, call.count, cuda.to_host)
+    if sigma is None:
+        resolved = call.resolve((0.3 * (radius - 1.0) + 0.8, False))
+    else:
+        resolved = call.resolve(call.strength("sigma", sigma))
+    if call.batch is None:
+        operation = cuda.GaussianBlur(border_mode, direct or kernel_size is not None, shape, radius)
+        return call.run_cuda(operation, resolved)  # type: ignore[no-any-return]
+    _core.gaussian_blur(call.batch.views, resolved, call.shape, radius, border, direct, call.threads)
+    return finished(call.batch.result)  # type: ignore[no-any-return]
+
+
+def pixelate(
+    images: Images,
+    boxes: Any,
+    block_size: Any,
+    *,
+    relative: bool | Sequence[str] = False,
+    margin: Any = 0,
+    shape: str = "rectangle",
+    feather: Any = 0,
+    box_format: str = "xyxy",
+    layout: str | None = None,
+    out: Any = None,
+    num_threads: int | None = None,
+) -> Images:
+    """Replace the cells of a grid over each box by their means.
+
+    A box of w x h pixels gets max(1, w // b) columns and max(1, h // b) rows of cells with b = max(1, ceil(block_size)),
+    so that no cell is smaller than b unless the box is.
+
+    Args:
+        block_size: least side of a cell in pixels; a scalar or one value per box; with `relative`, a fraction of the
+            box's longer side.
+        images, boxes, relative, margin, shape, feather, box_format, layout, out, num_threads: see `gaussian_blur`.
+
+    Returns:
+        Images of the container, dtype, shape and memory format of `images`; or `out`.
+
+    Raises:
+        TypeError, ValueError: see `gaussian_blur`.
+
+    >>> import numpy as np, fastblur
+    >>> image = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    >>> fastblur.pixelate(image, [[0, 0, 4, 2]], block_size=2).tolist()
+    [[3, 3, 5, 5], [3, 3, 5, 5], [8, 9, 10, 11], [12, 13, 14, 15]]
+    """
+    names = ("block_size", "margin", "feather")
+    call = _Call(images, boxes, margin, shape, feather, box_format, relative, names, layout, out, num_threads)
+    resolved = call.resolve(call.strength("block_size", block_size))
+    if call.batch is None:
+        return call.run_cuda(cuda.Pixelate(shape), resolved)  # type: ignore[no-any-return]
+    _core.pixelate(call.batch.views, resolved, call.shape, call.threads)
+    return finished(call.batch.result)  # type: ignore[no-any-return]
+
+
+def fill(
+    images: Images,
+    boxes: Any,
+    value: Any = 0,
+    *,
+    relative: bool | Sequence[str] = False,
+    margin: Any = 0,
+    shape: str = "rectangle",
+    feather: Any = 0,
+    box_format: str = "xyxy",
+    layout: str | None = None,
+    out: Any = None,
+    num_threads: int | None = None,
+) -> Images:
+    """Paint each box: the one obfuscation that nothing can undo.
+
+    Args:
+        value: one number, or one per channel, of shape (C,). Must be representable in an integer dtype; for the float
+            dtypes it is rounded to the nearest.
+        images, boxes, relative, margin, shape, feather, box_format, layout, out, num_threads: see `gaussian_blur`.
+
+    Returns:
+        Images of the container, dtype, shape and memory format of `images`; or `out`.
+
+    Raises:
+        TypeError, ValueError: see `gaussian_blur`.
+
+    >>> import numpy as np, fastblur
+    >>> fastblur.fill(np.zeros((2, 3), np.uint8), [[1, 0, 2, 2]], value=7).tolist()
+    [[0, 7, 0], [0, 7, 0]]
+    """
+    call = _Call(
+        images, boxes, margin, shape, feather, box_format, relative, ("margin", "feather"), layout, out, num_threads
+    )
+    resolved = call.resolve()
+    values = np.asarray(cuda.to_host(value))
+    if call.batch is None:
+        return call.run_cuda(cuda.Fill(values, shape), resolved)  # type: ignore[no-any-return]
+    per_view = [_fill_value(values, view.dtype, view.shape[-1]) for view in call.batch.views]
+    _core.fill(call.batch.views, resolved, call.shape, per_view, call.threads)
+    return finished(call.batch.result)  # type: ignore[no-any-return]
+
+
+class _Call:
+    """What the three operations have in common: one call's images and boxes, checked."""
+
+    def __init__(
+        self,
+        images: Any,
+        boxes: Any,
+        margin: Any,
+        shape: str,
+        feather: Any,
+        box_format: str,
+        relative: bool | Sequence[str],
+        names: Sequence[str],
+        layout: str | None,
+        out: Any,
+        num_threads: int | None,
+    ) -> None:
+        self.shape = _one_of("shape", shape, SHAPES)
+        _one_of("box_format", box_format, BOX_FORMATS)
+        self.box_format = box_format
+        self.relative = parse_relative(relative, names)
+        self.threads = get_num_threads() if num_threads is None else checked_threads("num_threads", num_threads)
+        self.images, self.out = images, out
+        self.batch: Batch | None = None  # None: the images are on a GPU
+        entries = images if is_sequence(images) else [images]
+        if entries and cuda.is_cuda_array(entries[0]):
+            self.layouts = [
+                resolve_layout(tuple(entry.shape), layout, channels_first=is_torch(entry), element=element)
+                for element, entry in (enumerate(entries) if is_sequence(images) else [(None, images)])
+            ]
+            self.sizes = image_sizes([(entry.shape, name) for entry, name in zip(entries, self.layouts, strict=True)])
+            batched = is_sequence(images) or "N" in self.layouts[0]
+        else:
+            self.batch = open_images(images, layout, out)
+            self.sizes, batched = self.batch.sizes, self.batch.batched
+        self.rows = parse_rows(boxes, self.sizes, batched, box_format, cuda.to_host)
+        self.count = len(self.rows)
+        self.margin = self._column("margin", margin, positive=False)
+        self.feather = self._column("feather", feather, positive=False)
+
+    def _column(self, name: str, value: Any, *, positive: bool) -> tuple[Floats, bool]:
+        return parse_column(name, value, self.count, cuda.to_host, positive=positive), name in self.relative
+
+    def strength(self, name: str, value: Any) -> tuple[Floats, bool]:
+        """Sigma or block size: its values, and whether they are fractions of the box."""
+        return self._column(name, value, positive=True)
+
+    def resolve(self, strength: tuple[Floats, bool] | None = None) -> _core.Boxes:
+        """The boxes in pixels."""
+        if strength is None:
+            return resolve(self.rows, self.sizes, self.box_format, self.margin, self.feather)
+        return resolve(self.rows, self.sizes, self.box_format, self.margin, self.feather, strength)
+
+    def run_cuda(self, operation: cuda.Operation, boxes: _core.Boxes) -> Any:
+        """Queue the operation on the images' device and stream."""
+        if is_sequence(self.images):
+            return cuda.run(operation, list(self.images), self.out, self.layouts, boxes)
+        return cuda.run(operation, [self.images], None if self.out is None else [self.out], self.layouts, boxes)[0]
+
+
+def _fill_value(value: npt.NDArray[Any], dtype: np.dtype[Any], channels: int) -> View:
+    """`value` as one item per channel in `dtype`."""
+    if value.dtype.kind not in "iuf":
+        raise TypeError(f"value has dtype {value.dtype}; accepted: real numbers")
+    if value.ndim > 1 or (value.ndim == 1 and len(value) not in {1, channels}):
+        raise ValueError(f"value has shape {value.shape}; accepted: a scalar, or one per channel, ({channels},)")
+    if dtype.kind == "u":
+        whole = np.isfinite(value) & (value == np.floor(value)) & (value >= 0) & (value <= np.iinfo(dtype).max)
+        if not np.all(whole):
+            raise ValueError(
+                f"value is {value.tolist()}; accepted for {dtype}: whole numbers from 0 to {np.iinfo(dtype).max}"
+            )
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(np.broadcast_to(value, (channels,)).astype(dtype))
+
+
+def _one_of(name: str, value: Any, accepted: dict[str, int]) -> int:
+    if not isinstance(value, str) or value not in accepted:
+        raise ValueError(f"{name} is {value!r}; accepted: {', '.join(repr(a) for a in accepted)}")
+    return accepted[value]

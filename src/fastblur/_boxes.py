@@ -1,0 +1,166 @@
+"""Boxes and their strengths: every form a caller may give becomes rows of float64, which the core resolves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastblur import _core
+
+Floats = npt.NDArray[np.float64]
+ToHost = Callable[[Any], Any]
+
+BOX_FORMATS = {"xyxy": 0, "xywh": 1, "cxcywh": 2}
+_NONE = np.zeros(0)
+_ZERO = np.zeros(1)
+
+
+class Rows:
+    """Box coordinates (K, 4), and which image each belongs to."""
+
+    __slots__ = ("coordinates", "image_index", "per_image")
+
+    def __init__(self, coordinates: Floats, image_index: Floats | None, per_image: bool = False) -> None:
+        self.coordinates, self.image_index, self.per_image = coordinates, image_index, per_image
+
+    def __len__(self) -> int:
+        return len(self.coordinates)
+
+
+def parse_rows(boxes: Any, sizes: npt.NDArray[np.int64], batched: bool, box_format: str, to_host: ToHost) -> Rows:
+    """`boxes` in any of the accepted forms, for images of `sizes` (N, 2)."""
+    count = len(sizes)
+    if boxes is None:
+        whole = np.zeros((count, 4))
+        whole[:, 2:] = sizes[:, ::-1]
+        if box_format == "cxcywh":
+            whole[:, :2] = whole[:, 2:] / 2
+        return Rows(whole, np.arange(count, dtype=np.float64), per_image=True)
+    if isinstance(boxes, (list, tuple)) and _is_per_image(boxes):
+        if len(boxes) != count:
+            raise ValueError(f"boxes has {len(boxes)} entries; accepted: one per image, {count} in all")
+        return _concatenated([_float_array(entry, f"boxes[{i}]", to_host) for i, entry in enumerate(boxes)])
+
+    array = _float_array(boxes, "boxes", to_host)
+    if array.ndim == 3 and array.shape[2] == 4:
+        if array.shape[0] != count:
+            raise ValueError(f"boxes has shape {array.shape}; accepted: one entry per image, ({count}, K, 4)")
+        index = np.repeat(np.arange(count, dtype=np.float64), array.shape[1])
+        return Rows(np.ascontiguousarray(array.reshape(-1, 4)), index, per_image=True)
+    if array.ndim == 2 and array.shape[1] == 5:
+        return Rows(np.ascontiguousarray(array[:, 1:]), np.ascontiguousarray(array[:, 0]))
+    if array.size == 0 and array.ndim <= 2:
+        return Rows(np.zeros((0, 4)), None)
+    if array.ndim == 2 and array.shape[1] == 4:
+        if batched:
+            raise ValueError(
+                f"boxes has shape {array.shape}, which does not say which of the {count} images a row belongs to; "
+                "write rows [image_index, x1, y1, x2, y2] of shape (K, 5), or a list with one (K, 4) array per image"
+            )
+        return Rows(np.ascontiguousarray(array), None)
+    if array.shape == (4,):
+        raise ValueError("boxes has shape (4,); for one box write a row of it, of shape (1, 4): [[x1, y1, x2, y2]]")
+    raise ValueError(
+        f"boxes has shape {array.shape}; accepted: (K, 4) for one image, (K, 5) with the image index first, "
+        "(N, K, 4), or a list with one (K, 4) array per image"
+    )
+
+
+def parse_relative(relative: Any, names: Sequence[str]) -> frozenset[str]:
+    """Which of the parameters `names` are fractions of a box's longer side."""
+    if isinstance(relative, (bool, np.bool_)):
+        return frozenset(names) if relative else frozenset()
+    if isinstance(relative, (tuple, list, set, frozenset)):
+        for name in relative:
+            if name not in names:
+                raise ValueError(f"relative names {name!r}; accepted: {', '.join(repr(n) for n in names)}")
+        return frozenset(relative)
+    raise TypeError(f"relative is {relative!r}; accepted: True, False or a tuple of names among {', '.join(names)}")
+
+
+def parse_column(name: str, value: Any, count: int, to_host: ToHost, *, positive: bool) -> Floats:
+    """A scalar as shape (1,), or one value per box as shape (count,): finite, and positive or at least not negative."""
+    bound = "greater than 0" if positive else "0 or greater"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not math.isfinite(value) or value < 0 or (positive and value == 0):
+            raise ValueError(f"{name} is {value}; accepted: finite and {bound}")
+        return np.array([value], np.float64) if value else _ZERO
+    column = _float_array(value, name, to_host)
+    if column.ndim > 1 or (column.ndim == 1 and len(column) != count):
+        raise ValueError(f"{name} has shape {column.shape}; accepted: a scalar, or one value per box, ({count},)")
+    flat = np.ascontiguousarray(column.reshape(-1))
+    good = np.isfinite(flat) & ((flat > 0) if positive else (flat >= 0))
+    if not good.all():
+        bad = int(np.argmin(good))
+        where = f"{name}[{bad}]" if column.ndim else name
+        raise ValueError(f"{where} is {flat[bad]}; accepted: finite and {bound}")
+    return flat
+
+
+def parse_kernel_size(kernel_size: Any, count: int, to_host: ToHost) -> npt.NDArray[np.int64]:
+    """Kernel radii from odd sizes: shape (1,) or (count,)."""
+    sizes = np.asarray(to_host(kernel_size))
+    if sizes.dtype.kind not in "iu" and not (sizes.size == 0 and sizes.ndim == 1):
+        raise TypeError(f"kernel_size is {kernel_size!r}; accepted: an odd int, or one per box")
+    if sizes.ndim > 1 or (sizes.ndim == 1 and len(sizes) != count):
+        raise ValueError(f"kernel_size has shape {sizes.shape}; accepted: a scalar, or one value per box, ({count},)")
+    flat = sizes.reshape(-1)
+    good = (flat >= 1) & (flat % 2 == 1) & (flat < 2**31)
+    if not good.all():
+        bad = int(np.argmin(good))
+        where = f"kernel_size[{bad}]" if sizes.ndim else "kernel_size"
+        raise ValueError(f"{where} is {flat[bad]}; accepted: odd, 1 or greater")
+    return np.ascontiguousarray((flat.astype(np.int64) - 1) // 2)
+
+
+def resolve(
+    rows: Rows,
+    sizes: npt.NDArray[np.int64],
+    box_format: str,
+    margin: tuple[Floats, bool],
+    feather: tuple[Floats, bool],
+    strength: tuple[Floats, bool] = (_NONE, False),
+) -> _core.Boxes:
+    """Rows to pixels, by the contract; ValueError names the row that cannot be."""
+    return _core.resolve_boxes(
+        rows.coordinates, rows.image_index, rows.per_image, BOX_FORMATS[box_format], sizes, *margin, *feather, *strength
+    )
+
+
+def _is_per_image(boxes: Sequence[Any]) -> bool:
+    """Whether each entry is the boxes of an image, (Ki, 4) or empty, rather than one row of numbers."""
+    for entry in boxes:
+        shape = getattr(entry, "shape", None)
+        if shape is not None:
+            if len(shape) != 1 or shape[0] == 0:
+                return True
+        elif isinstance(entry, (list, tuple)) and (not entry or hasattr(entry[0], "__len__")):
+            return True
+    return False
+
+
+def _concatenated(entries: list[Floats]) -> Rows:
+    for i, entry in enumerate(entries):
+        if entry.size and (entry.ndim != 2 or entry.shape[1] != 4):
+            raise ValueError(f"boxes[{i}] has shape {entry.shape}; accepted: (K, 4), or empty")
+    counts = [len(entry) if entry.size else 0 for entry in entries]
+    full = [entry for entry in entries if entry.size]
+    coordinates = np.concatenate(full) if full else np.zeros((0, 4))
+    index = np.repeat(np.arange(len(entries), dtype=np.float64), counts)
+    return Rows(np.ascontiguousarray(coordinates), index, per_image=True)
+
+
+def _float_array(value: Any, name: str, to_host: ToHost) -> Floats:
+    try:
+        array = np.asarray(to_host(value))
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be made an array: {error}") from error
+    if array.dtype.kind not in "iuf":
+        if array.size == 0:
+            return np.zeros(array.shape)
+        raise TypeError(f"{name} has dtype {array.dtype}; accepted: real numbers")
+    return array.astype(np.float64, copy=False)
