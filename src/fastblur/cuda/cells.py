@@ -14,13 +14,10 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from .intrinsics import device, load_f64, load_i32, load_i64, round_even, shared_address, store_f64
-from .records import JOB_BYTES, box_view, find_job, is_plain, pixel_weight
+from fastblur.cuda.tables import BAND, FILL_ROWS, JOB_BYTES, STRIP
 
-STRIP = 256  # pixels across a strip of small cells
-WIDEST = 512  # pixels across the widest cell that one block handles
-BAND = 64  # rows of a band of a large cell
-FILL_ROWS = 16  # rows that a thread fills
+from .intrinsics import device, load_f64, load_i32, load_i64, round_even, shared_address, store_f64
+from .records import box_view, find_job, is_plain, pixel_weight
 
 
 @device

@@ -17,15 +17,12 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
+from fastblur.cuda.tables import JOB_BYTES, OUTPUTS, OUTPUT_ROWS, PIECE, PLANE, REFLECT, REPLICATE, TILE_X, TILE_Y
+
 from .intrinsics import device, load_f32, load_f64, load_i32, load_i64, shared_address, store_f32, store_f64
-from .records import JOB_BYTES, REFLECT, REPLICATE, border_index, box_view, element, find_job, is_plain
+from .records import border_index, box_view, element, find_job, is_plain
 
 RUN = 16  # taps summed before they join the total
-OUTPUTS = 8  # neighbouring outputs of a thread along x, which share the samples they load
-TILE_X, TILE_Y = 32 * OUTPUTS, 8  # pixels of a tile along x (a warp wide), rows of a tile
-PIECE = TILE_X + 64  # pixels of the continued row that a tile holds at a time
-PLANE = PIECE + PIECE // OUTPUTS + OUTPUTS + 1  # floats of a piece: one skipped per 8 against bank conflicts
-OUTPUT_ROWS = 4  # neighbouring output rows of a thread along y
 
 _ZERO = np.float32(0.0)
 

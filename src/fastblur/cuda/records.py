@@ -1,7 +1,4 @@
-"""The records that travel to the device in one upload, and the device functions that read them.
-
-All addresses and strides are in bytes; strides may be negative.
-"""
+"""Device functions that read the records: a box as the kernels walk it, borders, shapes, the schedule of tiles."""
 
 from __future__ import annotations
 
@@ -10,48 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastblur.cuda.tables import ELLIPSE, IMAGE_BYTES, RECTANGLE, REPLICATE, SYMMETRIC
+
 from .intrinsics import add, device, load_f64, load_i32, load_i64, multiply
-
-REFLECT, SYMMETRIC, REPLICATE = 0, 1, 2
-BORDER_MODES = {"reflect": REFLECT, "symmetric": SYMMETRIC, "replicate": REPLICATE}
-RECTANGLE, ELLIPSE = 0, 1
-SHAPES = {"rectangle": RECTANGLE, "ellipse": ELLIPSE}
-
-IMAGE = np.dtype(
-    [
-        ("address", "i8"),
-        ("step_x", "i8"),
-        ("step_y", "i8"),
-        ("step_c", "i8"),
-        ("channels", "i4"),
-        ("interleaved", "i4"),
-    ]
-)
-BOX = np.dtype(
-    [
-        ("image", "i4"),
-        ("working", "i4", (4,)),
-        ("feather", "i4"),
-        ("radius", "i4"),
-        ("segments", "i4"),
-        ("strength", "f8"),
-        ("marked", "f8", (4,)),
-        ("steps", "i4", (2,)),
-    ]
-)
-"""`steps`: intervals of the coarse grid along y and x, 0 for the direct filter; `segments`: shares of the rows."""
-JOB = np.dtype(
-    [
-        ("box", "i8"),
-        ("rows", "i8"),
-        ("grid", "i8"),
-        ("filtered", "i8"),
-    ]
-)
-"""A box in a tiled launch: the address of its record and of its scratch buffers."""
-
-IMAGE_BYTES, BOX_BYTES, JOB_BYTES = IMAGE.itemsize, BOX.itemsize, JOB.itemsize
-
 
 class View(NamedTuple):
     """A working box as the kernels walk it.

@@ -11,12 +11,11 @@ from typing import Any
 from numba import cuda
 
 from .direct import fill_weights, folded_radius, full_radius, small_direct_stages
-from .intrinsics import device, load_f64, load_i32, shared_address
-from .records import BOX_BYTES, box_view
+from fastblur.cuda.tables import BOX_BYTES, ENTRY_BYTES, MARGIN_NODES, TAPS
+
+from .intrinsics import load_f64, load_i32, shared_address
+from .records import box_view
 from .spline import (
-    ENTRY_BYTES,
-    MARGIN_NODES,
-    TAPS,
     coarse_axis,
     decimation_entry,
     expand,
@@ -31,15 +30,16 @@ from .spline import (
 )
 
 
-def small_kernel(access: SimpleNamespace) -> Any:
-    save_pivots = access.save_pivots
-    per_word = access.per_word
-    spline, direct = spline_stages(access), small_direct_stages(access)
-    decimate, interpolate = spline.decimate, spline.interpolate
-    vertical, horizontal = direct.vertical, direct.horizontal
+def small_spline_kernel(access: SimpleNamespace) -> Any:
+    """All stages of the spline path."""
+    per_word, save_pivots = access.per_word, access.save_pivots
+    stages = spline_stages(access)
+    decimate, interpolate = stages.decimate, stages.interpolate
 
-    @device
-    def blur_by_spline(view: Any, box: Any, border: Any, shape: Any, pivots: Any) -> None:
+    def small_spline(images: Any, boxes: Any, prefix: Any, count: Any, border: Any, shape: Any) -> None:
+        box = boxes + cuda.blockIdx.x * BOX_BYTES
+        view = box_view(images, box, per_word)
+        pivots = shared_address()
         thread, threads = cuda.threadIdx.x, cuda.blockDim.x
         sigma = load_f64(box + 32)
         y_axis = coarse_axis(view.height, load_i32(box + 72), sigma, border)
@@ -91,8 +91,19 @@ def small_kernel(access: SimpleNamespace) -> Any:
             if start < stop:
                 interpolate(view, box, shape, table, 0, start, stop, rows, pivots, item % words)
 
-    @device
-    def blur_directly(view: Any, box: Any, border: Any, shape: Any, pivots: Any) -> None:
+    return small_spline
+
+
+def small_direct_kernel(access: SimpleNamespace) -> Any:
+    """Both passes of the direct filter."""
+    per_word, save_pivots = access.per_word, access.save_pivots
+    stages = small_direct_stages(access)
+    vertical, horizontal = stages.vertical, stages.horizontal
+
+    def small_direct(images: Any, boxes: Any, prefix: Any, count: Any, border: Any, shape: Any) -> None:
+        box = boxes + cuda.blockIdx.x * BOX_BYTES
+        view = box_view(images, box, per_word)
+        pivots = shared_address()
         thread, threads = cuda.threadIdx.x, cuda.blockDim.x
         full = full_radius(box)
         radius_y = folded_radius(view.height, full, border)
@@ -113,13 +124,4 @@ def small_kernel(access: SimpleNamespace) -> Any:
                 view, box, shape, weights_x, radius_x, border, pivots, buffer, item // words, item % words
             )
 
-    def small(images: Any, boxes: Any, border: Any, shape: Any) -> None:
-        box = boxes + cuda.blockIdx.x * BOX_BYTES
-        view = box_view(images, box, per_word)
-        pivots = shared_address()
-        if load_i32(box + 72) > 0:
-            blur_by_spline(view, box, border, shape, pivots)
-        else:
-            blur_directly(view, box, border, shape, pivots)
-
-    return small
+    return small_direct

@@ -28,13 +28,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import cuda
 
+from fastblur.cuda.tables import ENTRY_BYTES, JOB_BYTES, MARGIN_NODES, REFLECT, REPLICATE, SEGMENT_NODES, SYMMETRIC, TAPS
+
 from .intrinsics import device, load_f32, load_f64, load_i32, load_i64, shared_address, store_f32, store_i32
 from .records import (
-    BOX_BYTES,
-    JOB_BYTES,
-    REFLECT,
-    REPLICATE,
-    SYMMETRIC,
     border_index,
     box_view,
     element,
@@ -42,11 +39,8 @@ from .records import (
     is_plain,
 )
 
-ENTRY_BYTES = 20  # of a row table: int32 node, four float32 weights
-TAPS = 32  # floats kept for half a coarse kernel
 MAX_DEVIATION = 6.0  # a periodic grid is uniform beyond; 5 deviations then fit TAPS
 ROWS_AHEAD = 4  # rows requested before the first is used
-MARGIN_NODES = 5  # nodes -2 .. steps + 2 of the filtered grid
 
 _ZERO, _HALF, _ONE, _TWO = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0)
 _TWO_THIRDS, _SIXTH = np.float32(2.0 / 3.0), np.float32(1.0 / 6.0)
@@ -171,7 +165,7 @@ def table_rows(axis: Any) -> Any:
 @device
 def segment_nodes(axis: Any, rows: Any) -> Any:
     """Coarse rows reserved for a segment of so many rows."""
-    return int(rows * axis.inverse) + 6
+    return int(rows * axis.inverse) + SEGMENT_NODES
 
 
 @device
