@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastblur.cuda.kernels import SHARED_LIMIT, Key, cached_ptx, canonical, entry_point
+
 _ATTRIBUTE_DEVICE_ORDINAL = 9
 _FUNCTION_MAX_DYNAMIC_SHARED = 8
 _HOST_ALLOC_PORTABLE = 1
@@ -67,7 +69,7 @@ class Driver:
             raise CudaError(f"the CUDA driver ({name}) cannot be loaded: {error}") from error
         self._lock = threading.Lock()
         self._contexts: dict[int, int] = {}
-        self._functions: dict[tuple[int, Any], int] = {}
+        self._functions: dict[tuple[int, Key], int] = {}
         self._slots: dict[int, deque[Slot]] = {}
         self._streams: dict[int, int] = {}
         self._launch = self._library.cuLaunchKernel
@@ -107,18 +109,23 @@ class Driver:
         finally:
             self._call("cuCtxPopCurrent_v2", ctypes.byref(current))
 
-    def function(self, ordinal: int, key: Any) -> int | None:
-        """The loaded function of a kernel, if there is one."""
-        return self._functions.get((ordinal, key))
+    def kernel(self, ordinal: int, key: Key) -> int:
+        """The function of a kernel, compiled and loaded at first use."""
+        key = canonical(key)
+        function = self._functions.get((ordinal, key))
+        if function is None:
+            ptx = cached_ptx(key)
+            function = self._load(ptx, entry_point(ptx))
+            self._functions[ordinal, key] = function
+        return function
 
-    def load(self, ordinal: int, key: Any, ptx: str, entry: str, shared_limit: int) -> int:
-        """Load a kernel and allow it `shared_limit` bytes of shared memory. The module stays for the process's life."""
+    def _load(self, ptx: str, entry: str) -> int:
+        """Load a kernel and allow it all the shared memory it may ask for. The module stays for the process's life."""
         module, function = ctypes.c_void_p(), ctypes.c_void_p()
         self._call("cuModuleLoadData", ctypes.byref(module), ctypes.c_char_p(ptx.encode()))
         self._call("cuModuleGetFunction", ctypes.byref(function), module, ctypes.c_char_p(entry.encode()))
-        self._call("cuFuncSetAttribute", function, _FUNCTION_MAX_DYNAMIC_SHARED, shared_limit)
-        self._functions[ordinal, key] = function.value or 0
-        return self._functions[ordinal, key]
+        self._call("cuFuncSetAttribute", function, _FUNCTION_MAX_DYNAMIC_SHARED, SHARED_LIMIT)
+        return function.value or 0
 
     def launch(self, function: int, stream: int, grid: int, threads: int, shared: int, arguments: tuple[int, ...]) -> None:
         """Queue `grid` blocks; `arguments` as every kernel takes them."""

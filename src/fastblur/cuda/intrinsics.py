@@ -11,12 +11,12 @@ import ctypes
 from typing import Any
 
 import numpy as np
-from numba import config, cuda
+from numba import config, cuda, types
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 
-device: Any = cuda.jit(device=True, forceinline=True)
-"""Decorator of every device function: inlined, so that kernels compile without a driver."""
+device: Any = cuda.jit(device=True) if SIMULATED else cuda.jit(device=True, forceinline=True)
+"""Decorator of every device function: inlined by the compiler's back end, so that arrays stay in registers."""
 
 if SIMULATED:
 
@@ -44,8 +44,9 @@ if SIMULATED:
     store_f32 = _store(ctypes.c_float, float)
     store_f64 = _store(ctypes.c_double, float)
 
+    @device
     def shared_address() -> int:
-        return int(cuda.shared.array(0, np.uint8).ctypes.data)
+        return int(cuda.shared.array(0, types.uint8).ctypes.data)
 
     def half_to_float(bits: int) -> np.float32:
         return np.float32(np.uint16(bits).view(np.float16))
@@ -77,7 +78,6 @@ if SIMULATED:
 
 else:
     from llvmlite import ir
-    from numba import types
     from numba.cuda.extending import intrinsic
 
     _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))

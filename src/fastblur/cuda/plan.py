@@ -27,6 +27,7 @@ from fastblur.cuda.tables import (
     MARGIN_NODES,
     OUTPUT_ROWS,
     PLANE,
+    REFLECT,
     REPLICATE,
     SEGMENT_NODES,
     STRIP,
@@ -60,6 +61,7 @@ class ImageTable:
     """The images of a call, as records, and how the kernels must be specialised for each."""
 
     records: npt.NDArray[Any]
+    sizes: Ints  # (N, 2): height, width
     variants: list[Variant]
     variant_of: npt.NDArray[np.intp]
 
@@ -125,9 +127,17 @@ def _divide_up(a: Any, b: Any) -> Any:
 
 def make_plan(operation: Operation, images: ImageTable, boxes: _core.Boxes, shape: int, border: int) -> Plan:
     """Plan a call. `boxes` are resolved; none of them is empty."""
-    builder = _Builder(operation, images, boxes, border)
+    image, working = boxes.image, boxes.working
+    records = np.zeros(len(image), BOX)
+    records["image"] = image
+    records["working"] = working
+    records["feather"] = boxes.feather
+    records["strength"] = boxes.strength
+    records["marked"] = boxes.marked
+    records["radius"] = -1
+    builder = _Builder(images, records, _core.overlap_levels(image, working), border)
     if isinstance(operation, GaussianBlur):
-        builder.plan_blur(operation)
+        builder.plan_blur(operation, boxes.row)
     elif isinstance(operation, Fill):
         builder.plan_fill(operation)
     else:
@@ -135,29 +145,30 @@ def make_plan(operation: Operation, images: ImageTable, boxes: _core.Boxes, shap
     return builder.finish(shape)
 
 
+def make_copy_plan(targets: ImageTable, sources: ImageTable) -> Plan:
+    """Plan the copy of whole images."""
+    records = np.zeros(len(targets.records), BOX)
+    records["image"] = np.arange(len(records))
+    records["working"][:, 2] = targets.sizes[:, 1]
+    records["working"][:, 3] = targets.sizes[:, 0]
+    builder = _Builder(targets, records, np.zeros(len(records), np.int32), REFLECT)
+    builder.plan_copy(sources)
+    return builder.finish(0)
+
+
 class _Builder:
-    def __init__(self, operation: Operation, images: ImageTable, boxes: _core.Boxes, border: int) -> None:
-        self.images, self.border = images, border
-        self.image = boxes.image
-        working = boxes.working
+    def __init__(
+        self, images: ImageTable, records: npt.NDArray[Any], level: npt.NDArray[np.int32], border: int
+    ) -> None:
+        self.images, self.records, self.level, self.border = images, records, level, border
+        self.image, working = records["image"], records["working"]
         self.width = (working[:, 2] - working[:, 0]).astype(np.int64)
         self.height = (working[:, 3] - working[:, 1]).astype(np.int64)
         self.channels = images.records["channels"][self.image].astype(np.int64)
-        self.strength = boxes.strength
-        self.level = _core.overlap_levels(self.image, working)
-        count = len(self.image)
-        self.records = np.zeros(count, BOX)
-        self.records["image"] = self.image
-        self.records["working"] = working
-        self.records["feather"] = boxes.feather
-        self.records["strength"] = self.strength
-        self.records["marked"] = boxes.marked
-        self.records["radius"] = -1
-        self.records["segments"] = 1
-        self.row = boxes.row
-        self.images_bytes = images.records.nbytes
-        self.boxes_at = self.images_bytes
-        self.cursor = self.boxes_at + self.records.nbytes
+        self.strength = records["strength"]
+        self.order = np.arange(len(records))
+        self.boxes_at = images.records.nbytes
+        self.cursor = self.boxes_at + records.nbytes
         self.launches: list[Launch] = []
         self.pieces: list[tuple[int, npt.NDArray[Any]]] = []
         self.relocations: list[tuple[npt.NDArray[Any], tuple[str, ...]]] = []
@@ -172,19 +183,18 @@ class _Builder:
         variant = self.images.variant_of[self.image]
         key = (self.level.astype(np.int64) * 8 + path) * len(self.images.variants) + variant
         if key.size and (key == key[0]).all():
-            order, starts = np.arange(len(key)), [0]
+            starts = [0]
         else:
-            order = np.argsort(key, kind="stable")
-            key = key[order]
+            self.order = np.argsort(key, kind="stable")
+            key = key[self.order]
             starts = [0, *(np.flatnonzero(key[1:] != key[:-1]) + 1).tolist()]
-            self.records = self.records[order]
+            self.records = self.records[self.order]
         result = []
         for start, stop in zip(starts, [*starts[1:], len(key)], strict=True):
             first = int(key[start])
             variant_index = first % len(self.images.variants)
             kind = first // len(self.images.variants) % 8
             result.append((kind, self.images.variants[variant_index], np.arange(start, stop)))
-        self.order = order
         return result
 
     def select(self, records: npt.NDArray[np.intp]) -> _Boxes:
@@ -204,11 +214,11 @@ class _Builder:
 
     # -- blur ---------------------------------------------------------------------------------------------------------
 
-    def plan_blur(self, operation: GaussianBlur) -> None:
+    def plan_blur(self, operation: GaussianBlur, row: npt.NDArray[np.int32]) -> None:
         width, height = self.width, self.height
         radius = operation.radius
         if radius.size:
-            chosen = radius[self.row] if radius.size > 1 else radius
+            chosen = radius[row] if radius.size > 1 else radius
             self.records["radius"] = np.minimum(chosen, np.iinfo(np.int32).max)
         samples = width * self.channels
         floats = self.channels * (width + 3)  # of a scratch row, at most
@@ -321,6 +331,16 @@ class _Builder:
             for chunk, jobs in self.chunks(boxes, None, rows=address):
                 self.tiled("fill", variant, jobs, tiles[chunk], 0)
 
+    def plan_copy(self, sources: ImageTable) -> None:
+        """Every image whole, from `sources`."""
+        sources_at = self.piece(sources.records)
+        for _, variant, records in self.groups(np.zeros(len(self.image), np.int64)):
+            boxes = self.select(records)
+            tiles = _divide_up(boxes.width * boxes.channels, THREADS) * _divide_up(boxes.height, FILL_ROWS)
+            address = sources_at + IMAGE.itemsize * self.order[records]
+            for chunk, jobs in self.chunks(boxes, None, rows=address):
+                self.tiled("copy", variant, jobs, tiles[chunk], 0)
+
     # -- layout -------------------------------------------------------------------------------------------------------
 
     def piece(self, array: npt.NDArray[Any]) -> int:
@@ -331,7 +351,7 @@ class _Builder:
         return at
 
     def chunks(
-        self, boxes: _Boxes, sizes: tuple[Ints, Ints, Ints] | None, rows: int = 0
+        self, boxes: _Boxes, sizes: tuple[Ints, Ints, Ints] | None, rows: int | Ints = 0
     ) -> list[tuple[slice, tuple[int, int]]]:
         """Job records for `boxes`, in runs whose scratch fits: (slice of the boxes, (offset of the jobs, count)).
 
