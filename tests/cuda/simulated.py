@@ -86,9 +86,8 @@ class RecordingDriver:
 
 
 class SimulatedDriver(RecordingDriver):
-    """Runs every launch in Numba's simulator, with fewer threads a block: the kernels do not depend on their number."""
+    """Runs every launch in Numba's simulator."""
 
-    threads = 32
     functions: dict[kernels.Key, Any] = {}
 
     def kernel(self, ordinal: int, key: kernels.Key) -> Any:

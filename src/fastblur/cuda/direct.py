@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from fastblur.cuda.tables import JOB_BYTES, OUTPUTS, OUTPUT_ROWS, PIECE, PLANE, REFLECT, REPLICATE, TILE_X, TILE_Y
+from fastblur.cuda.tables import JOB_BYTES, OUTPUTS, OUTPUT_ROWS, PIECE, PLANE, REFLECT, REPLICATE, LANES, TILE_X
 
 from .intrinsics import device, load_f32, load_f64, load_i32, load_i64, shared_address, store_f32, store_f64
 from .records import border_index, box_view, element, find_job, is_plain
@@ -206,7 +206,7 @@ def slide(window: Any, outputs: Any, weights: Any, radius: Any, distance: Any) -
 
 
 def direct_rows_kernel(access: SimpleNamespace) -> Any:
-    """Along x, from the image to scratch: one channel of 8 rows by 256 pixels a block, 8 outputs a thread.
+    """Along x, from the image to scratch: one channel of 256 pixels by a row for each warp, 8 outputs a thread.
 
     The continued row passes through shared memory in pieces, so any radius fits.
     """
@@ -226,8 +226,8 @@ def direct_rows_kernel(access: SimpleNamespace) -> Any:
         tiles_x = (view.width + TILE_X - 1) // TILE_X
         c = local % view.channels
         tile_x = (local // view.channels) % tiles_x * TILE_X
-        tile_y = local // view.channels // tiles_x * TILE_Y
-        tile_rows = min(TILE_Y, view.height - tile_y)
+        tile_y = local // view.channels // tiles_x * (cuda.blockDim.x // LANES)
+        tile_rows = min(cuda.blockDim.x // LANES, view.height - tile_y)
         if local == 0:
             # The last pass overwrites the box's first pixel, so the pivots are kept for it.
             save_pivots(view, rows - 16, cuda.threadIdx.x)
@@ -239,8 +239,7 @@ def direct_rows_kernel(access: SimpleNamespace) -> Any:
         for i in range(OUTPUTS):
             total[i] = _ZERO
             window[i] = _ZERO
-        lanes = TILE_X // OUTPUTS
-        x, row = tile_x + (cuda.threadIdx.x % lanes) * OUTPUTS, cuda.threadIdx.x // lanes
+        x, row = tile_x + (cuda.threadIdx.x % LANES) * OUTPUTS, cuda.threadIdx.x // LANES
         end_x = min(tile_x + TILE_X, view.width)
         active = row < tile_rows and x < end_x
         line = shared + 4 * row * PLANE

@@ -23,6 +23,7 @@ from fastblur.cuda.tables import (
     FILL_ROWS,
     IMAGE,
     JOB,
+    LANES,
     LARGEST,
     MARGIN_NODES,
     OUTPUT_ROWS,
@@ -34,7 +35,6 @@ from fastblur.cuda.tables import (
     SYMMETRIC,
     TAPS,
     TILE_X,
-    TILE_Y,
     WIDEST,
 )
 
@@ -287,11 +287,11 @@ class _Builder:
         words = boxes.words(samples_per_word(*variant))
         pitch = words * samples_per_word(*variant)
         sizes = (16 + 4 * boxes.height * pitch, 4 * (boxes.height + 3), 4 * (boxes.width + 3))
-        row_tiles = boxes.channels * _divide_up(boxes.width, TILE_X) * _divide_up(boxes.height, TILE_Y)
+        row_tiles = boxes.channels * _divide_up(boxes.width, TILE_X) * _divide_up(boxes.height, THREADS // LANES)
         column_tiles = _divide_up(words, THREADS) * _divide_up(boxes.height, OUTPUT_ROWS)
         for chunk, jobs in self.chunks(boxes, sizes):
             self.tiled("direct_weights", variant, jobs, np.full(jobs[1], 2), 8 * THREADS)
-            self.tiled("direct_rows", variant, jobs, row_tiles[chunk], 4 * TILE_Y * PLANE)
+            self.tiled("direct_rows", variant, jobs, row_tiles[chunk], 4 * (THREADS // LANES) * PLANE)
             self.tiled("direct_columns", variant, jobs, column_tiles[chunk], 0)
 
     # -- cells and fill -----------------------------------------------------------------------------------------------

@@ -56,7 +56,8 @@ SEGMENT_NODES = 6  # coarse rows that a segment of rows touches beyond its own l
 
 # Direct path.
 OUTPUTS = 8  # neighbouring outputs of a thread along x, which share the samples they load
-TILE_X, TILE_Y = 32 * OUTPUTS, 8  # pixels of a tile along x (a warp wide), rows of a tile
+LANES = 32  # threads side by side in a tile; the block's other threads take further rows
+TILE_X = LANES * OUTPUTS  # pixels of a tile along x
 PIECE = TILE_X + 64  # pixels of the continued row that a tile holds at a time
 PLANE = PIECE + PIECE // OUTPUTS + OUTPUTS + 1  # floats of a piece: one skipped per 8 against bank conflicts
 OUTPUT_ROWS = 4  # neighbouring output rows of a thread along y
