@@ -138,7 +138,12 @@ def cvcuda_blur(torch: Any, sigma: float) -> Callable[[Any], Any]:
     return blur
 
 
-PEERS = {"torch separable": torch_separable, "Kornia": kornia_blur, "CuPy gaussian_filter": cupy_blur, "CV-CUDA gaussian": cvcuda_blur}
+PEERS = {
+    "torch separable": torch_separable,
+    "Kornia": kornia_blur,
+    "CuPy gaussian_filter": cupy_blur,
+    "CV-CUDA gaussian": cvcuda_blur,
+}
 
 
 def box_by_box(torch: Any, peer: Any, boxes: list[Any], sigmas: list[Any]) -> tuple[Run | None, str]:
@@ -147,7 +152,7 @@ def box_by_box(torch: Any, peer: Any, boxes: list[Any], sigmas: list[Any]) -> tu
         blurs = {float(s): peer(torch, float(s)) for rows in sigmas for s in rows}
         x1, y1, x2, y2 = (int(v) for v in boxes[0][0])
         blurs[float(sigmas[0][0])](torch.zeros((y2 - y1, x2 - x1, 3), dtype=torch.uint8, device="cuda"))
-    except Exception as error:  # noqa: BLE001 - a peer may fail in any way; it is named in the results
+    except Exception as error:
         return None, f"{type(error).__name__}: {error}".splitlines()[0]
 
     def run(images: Any, _: int) -> None:
@@ -163,7 +168,9 @@ def box_by_box(torch: Any, peer: Any, boxes: list[Any], sigmas: list[Any]) -> tu
 # -- loads ----------------------------------------------------------------------------------------------------------------
 
 
-def blur_load(torch: Any, name: str, make: Callable[[int], list[Any]], boxes: list[Any], sigmas: list[Any], **targets: Any) -> Load:
+def blur_load(
+    torch: Any, name: str, make: Callable[[int], list[Any]], boxes: list[Any], sigmas: list[Any], **targets: Any
+) -> Load:
     """Gaussian blurs of boxes in lists of (H, W, C) images."""
     first = make(0)
     item = first[0].element_size()
@@ -205,7 +212,9 @@ def faces(seed: int) -> tuple[list[tuple[int, int]], list[Any], list[Any]]:
         side = np.clip(np.exp(rng.normal(4.3, 0.6, count)), 12, min(height, width) - 1)
         corner = rng.random((count, 2)) * (np.array([width, height]) - side[:, None])
         low = np.floor(corner)
-        boxes.append(np.concatenate([low, np.minimum(low + np.ceil(side)[:, None], [width, height])], axis=1).astype(int))
+        boxes.append(
+            np.concatenate([low, np.minimum(low + np.ceil(side)[:, None], [width, height])], axis=1).astype(int)
+        )
         sigmas.append(np.maximum(np.round(0.1 * side, 1), 0.5))
     return sizes, boxes, sigmas
 
@@ -224,7 +233,9 @@ def pixelate_load(torch: Any) -> Load:
         check(before, images[0], boxes[0][0], lambda p, b: reference.pixelate(p, b, 16), 0.51)
 
     samples = 64 * 480 * 400 * 3
-    return Load("pixelate 64 x 480x400", rotated(torch, make, samples), boxes, samples, 1, {"fastblur": ours}, verify, 0.70)
+    return Load(
+        "pixelate 64 x 480x400", rotated(torch, make, samples), boxes, samples, 1, {"fastblur": ours}, verify, 0.70
+    )
 
 
 def all_loads(torch: Any, seed: int, quick: bool) -> list[Load]:
@@ -240,16 +251,41 @@ def all_loads(torch: Any, seed: int, quick: bool) -> list[Load]:
     small = np.concatenate([c := rng.integers(0, (1850, 1000), (100, 2)), c + rng.integers(16, 60, (100, 2))], axis=1)
     loads = [
         blur_load(torch, "256 ImageNet-like images, faces, sigma 0.1 side", ragged, boxes, sigmas, target_share=0.45),
-        blur_load(torch, "100 small boxes in a 1080p frame", batch(1, 1080, 1920, "uint8"), [small], [np.full(100, 4.0)], target_host_us=25.0),
+        blur_load(
+            torch,
+            "100 small boxes in a 1080p frame",
+            batch(1, 1080, 1920, "uint8"),
+            [small],
+            [np.full(100, 4.0)],
+            target_host_us=25.0,
+        ),
         pixelate_load(torch),
     ]
     for sigma in (8.0, 80.0) if quick else (5.0, 8.0, 16.0, 40.0, 80.0, 200.0):
         one = [np.array([[10, 10, 490, 490]])] * 64
         share = 0.55 if sigma == 80.0 else None
-        loads.append(blur_load(torch, f"64 boxes of 480x480, sigma {sigma:g}", batch(64, 500, 500, "uint8"), one, [np.array([sigma])] * 64, target_share=share))
+        loads.append(
+            blur_load(
+                torch,
+                f"64 boxes of 480x480, sigma {sigma:g}",
+                batch(64, 500, 500, "uint8"),
+                one,
+                [np.array([sigma])] * 64,
+                target_share=share,
+            )
+        )
     for dtype, share in (("uint8", 0.20), ("float32", 0.60)):
         whole = [np.array([[0, 0, 1920, 1080]])] * 32
-        loads.append(blur_load(torch, f"32 frames of 1080p, sigma 3, {dtype}", batch(32, 1080, 1920, dtype), whole, [np.array([3.0])] * 32, target_share=share))
+        loads.append(
+            blur_load(
+                torch,
+                f"32 frames of 1080p, sigma 3, {dtype}",
+                batch(32, 1080, 1920, dtype),
+                whole,
+                [np.array([3.0])] * 32,
+                target_share=share,
+            )
+        )
     return loads
 
 
@@ -345,7 +381,9 @@ def first_call_seconds() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "FASTBLUR_CACHE_DIR": folder, "CUDA_CACHE_PATH": str(Path(folder) / "driver")}
         for name in ("compiled", "from disk"):
-            done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+            )
             seconds[name] = float(done.stdout)
     return seconds
 
@@ -353,7 +391,16 @@ def first_call_seconds() -> dict[str, float]:
 def machine(torch: Any) -> dict[str, Any]:
     properties = torch.cuda.get_device_properties(0)
     versions = {}
-    for package in ("fastblur", "torch", "numba-cuda", "kornia", "cupy-cuda12x", "cupy-cuda13x", "cvcuda-cu12", "cvcuda-cu13"):
+    for package in (
+        "fastblur",
+        "torch",
+        "numba-cuda",
+        "kornia",
+        "cupy-cuda12x",
+        "cupy-cuda13x",
+        "cvcuda-cu12",
+        "cvcuda-cu13",
+    ):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -392,7 +439,11 @@ def plot(report: dict[str, Any], folder: Path) -> None:
     sweep = [load for load in loads if load["load"].startswith("64 boxes")]
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for name in dict.fromkeys(name for load in sweep for name in load["results"]):
-        points = [(float(load["load"].split()[-1]), load["results"][name]["device_us"]["median"]) for load in sweep if name in load["results"]]
+        points = [
+            (float(load["load"].split()[-1]), load["results"][name]["device_us"]["median"])
+            for load in sweep
+            if name in load["results"]
+        ]
         axes.plot(*zip(*points, strict=True), marker="o", label=name)
     axes.set(xscale="log", yscale="log", xlabel="sigma, pixels", ylabel="microseconds for 64 boxes of 480x480 RGB")
     axes.set_title(report["machine"]["device"])
@@ -401,7 +452,9 @@ def plot(report: dict[str, Any], folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=25, help="interleaved rounds of each load")
     parser.add_argument("--seed", type=int, default=1, help="seed of sizes and boxes")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and sigmas")

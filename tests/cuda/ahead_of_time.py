@@ -47,12 +47,14 @@ def main(ptxas: str, names: list[str]) -> None:
     # Numba asks the device at hand for its capability even where the kernel's is given.
     dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=COMPUTE_CAPABILITY)
     contiguous = (True, False)
-    keys = sorted({
-        canonical(Key(name, dtype, words))
-        for name in names
-        for dtype in DTYPES
-        for words in (contiguous if name in BY_IMAGE and name != "copy" else (True,))
-    })
+    keys = sorted(
+        {
+            canonical(Key(name, dtype, words))
+            for name in names
+            for dtype in DTYPES
+            for words in (contiguous if name in BY_IMAGE and name != "copy" else (True,))
+        }
+    )
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         jobs = []
         for key in keys:

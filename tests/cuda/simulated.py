@@ -81,7 +81,9 @@ class RecordingDriver:
         ctypes.memmove(target.ctypes.data, source, target.nbytes)
         self.log.append(("download", stream, target.nbytes))
 
-    def launch(self, function: Any, stream: int, grid: int, threads: int, shared: int, arguments: tuple[int, ...]) -> None:
+    def launch(
+        self, function: Any, stream: int, grid: int, threads: int, shared: int, arguments: tuple[int, ...]
+    ) -> None:
         self.log.append(("launch", function, stream, grid, threads, shared, arguments))
 
 
@@ -98,5 +100,7 @@ class SimulatedDriver(RecordingDriver):
             self.functions[key] = cuda.jit(kernels.specialise(key))
         return self.functions[key]
 
-    def launch(self, function: Any, stream: int, grid: int, threads: int, shared: int, arguments: tuple[int, ...]) -> None:
+    def launch(
+        self, function: Any, stream: int, grid: int, threads: int, shared: int, arguments: tuple[int, ...]
+    ) -> None:
         function[grid, threads, 0, shared + 64](*arguments)

@@ -16,7 +16,13 @@ pytestmark = [pytest.mark.simulator, pytest.mark.usefixtures("simulated")]
 
 DTYPES = ("uint8", "uint16", "float16", "float32")
 BORDERS = ("reflect", "symmetric", "replicate")
-KINDS = [("uint8", "reflect"), ("uint16", "symmetric"), ("float16", "replicate"), ("float32", "reflect"), ("float32", "replicate")]
+KINDS = [
+    ("uint8", "reflect"),
+    ("uint16", "symmetric"),
+    ("float16", "replicate"),
+    ("float32", "reflect"),
+    ("float32", "replicate"),
+]
 Noise = Callable[..., np.ndarray[Any, Any]]
 
 
@@ -32,7 +38,9 @@ def bound(pixels: np.ndarray[Any, Any], kind: str) -> float:
     return (5e-4 if kind == "auto" else 4e-6) * spread + ulp
 
 
-def check(image: np.ndarray[Any, Any], result: np.ndarray[Any, Any], box: Any, exact: np.ndarray[Any, Any], kind: str) -> None:
+def check(
+    image: np.ndarray[Any, Any], result: np.ndarray[Any, Any], box: Any, exact: np.ndarray[Any, Any], kind: str
+) -> None:
     x1, y1, x2, y2 = box
     error = np.abs(result.astype(np.float64) - exact)[y1:y2, x1:x2].max()
     assert error <= bound(image[y1:y2, x1:x2], kind)
@@ -41,7 +49,9 @@ def check(image: np.ndarray[Any, Any], result: np.ndarray[Any, Any], box: Any, e
     np.testing.assert_array_equal(result[outside], image[outside])
 
 
-def in_place(image: np.ndarray[Any, Any], function: Callable[..., Any], *args: Any, **options: Any) -> np.ndarray[Any, Any]:
+def in_place(
+    image: np.ndarray[Any, Any], function: Callable[..., Any], *args: Any, **options: Any
+) -> np.ndarray[Any, Any]:
     held = HostArray(np.array(image, order="K"))
     function(held, *args, out=held, **options)
     return held.array
@@ -72,13 +82,21 @@ def test_large_boxes(noise: Noise, size: tuple[int, int], sigma: float, dtype: s
 @pytest.mark.parametrize(("dtype", "border"), KINDS)
 @pytest.mark.parametrize(("sigma", "kernel_size"), [(2.0, None), (30.0, None), (1.3, 9), (0.4, 61)])
 def test_direct(
-    noise: Noise, sigma: float, kernel_size: int | None, dtype: str, border: str, path: str, request: pytest.FixtureRequest
+    noise: Noise,
+    sigma: float,
+    kernel_size: int | None,
+    dtype: str,
+    border: str,
+    path: str,
+    request: pytest.FixtureRequest,
 ) -> None:
     if path == "large":
         request.getfixturevalue("tiled")
     image = noise((17, 14, 2), dtype)
     box = (2, 1, 13, 16)
-    result = in_place(image, fastblur.gaussian_blur, [box], sigma, kernel_size=kernel_size, method="direct", border_mode=border)
+    result = in_place(
+        image, fastblur.gaussian_blur, [box], sigma, kernel_size=kernel_size, method="direct", border_mode=border
+    )
     exact = reference.gaussian_blur(image, box, sigma, kernel_size=kernel_size, border_mode=border)
     check(image, result, box, exact, "direct")
 
@@ -101,7 +119,9 @@ def test_absurd_sigma_is_the_mean_of_the_continued_row(noise: Noise, method: str
 @pytest.mark.parametrize("path", ["small", "large"])
 @pytest.mark.parametrize("shape", ["rectangle", "ellipse"])
 @pytest.mark.parametrize("feather", [0, 2.5])
-@pytest.mark.parametrize(("operation", "dtype"), [("blur", "uint8"), ("spline", "float32"), ("pixelate", "uint8"), ("fill", "float16")])
+@pytest.mark.parametrize(
+    ("operation", "dtype"), [("blur", "uint8"), ("spline", "float32"), ("pixelate", "uint8"), ("fill", "float16")]
+)
 def test_shapes_and_feathers(
     noise: Noise, dtype: str, operation: str, feather: float, shape: str, path: str, request: pytest.FixtureRequest
 ) -> None:
@@ -177,9 +197,7 @@ def test_layouts_and_strides(noise: Noise, sigma: float, dtype: str, layout: str
         wide = [(0, 0)] * array.ndim
         wide[axes[0]], wide[axes[1]] = (2, 1), ((1, 3) if storage == "odd" else (4, 4))
         padded = np.pad(array, wide)
-        view = padded[
-            tuple(slice(before, before + n) for (before, _), n in zip(wide, array.shape, strict=True))
-        ]
+        view = padded[tuple(slice(before, before + n) for (before, _), n in zip(wide, array.shape, strict=True))]
     held = HostArray(view)
     boxes = [[n, 2, 1, 17, 20] for n in range(2 if layout[0] == "N" else 1)]
     fastblur.gaussian_blur(held, boxes, sigma, layout=layout, out=held)
@@ -221,13 +239,17 @@ def test_ragged_batch_of_mixed_kinds(noise: Noise) -> None:
 
 
 @pytest.mark.parametrize("path", ["small", "large"])
-@pytest.mark.parametrize(("dtype", "sigma"), [("uint8", 7.0), ("uint16", 3.0), ("float16", 0.9), ("float32", 300.0), ("float32", 7.0)])
+@pytest.mark.parametrize(
+    ("dtype", "sigma"), [("uint8", 7.0), ("uint16", 3.0), ("float16", 0.9), ("float32", 300.0), ("float32", 7.0)]
+)
 def test_constants_stay(sigma: float, dtype: str, path: str, request: pytest.FixtureRequest) -> None:
     if path == "large":
         request.getfixturevalue("tiled")
     image = np.full((22, 25), 0.1 if dtype.startswith("float") else 201, dtype)
     for border in BORDERS:
-        np.testing.assert_array_equal(in_place(image, fastblur.gaussian_blur, [(1, 2, 24, 22)], sigma, border_mode=border), image)
+        np.testing.assert_array_equal(
+            in_place(image, fastblur.gaussian_blur, [(1, 2, 24, 22)], sigma, border_mode=border), image
+        )
 
 
 def test_non_finite_pixels_stay_in_their_box(noise: Noise) -> None:

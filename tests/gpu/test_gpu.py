@@ -50,7 +50,9 @@ def to_torch(torch: Any, array: np.ndarray[Any, Any], layout: str = "HWC") -> An
     return tensor.permute(2, 0, 1).contiguous() if layout == "CHW" else tensor
 
 
-def check(image: np.ndarray[Any, Any], result: np.ndarray[Any, Any], box: Any, exact: np.ndarray[Any, Any], kind: str) -> None:
+def check(
+    image: np.ndarray[Any, Any], result: np.ndarray[Any, Any], box: Any, exact: np.ndarray[Any, Any], kind: str
+) -> None:
     x1, y1, x2, y2 = box
     assert np.abs(result.astype(np.float64) - exact)[y1:y2, x1:x2].max() <= bound(image[y1:y2, x1:x2], kind)
     outside = np.ones(image.shape[:2], bool)
@@ -61,7 +63,9 @@ def check(image: np.ndarray[Any, Any], result: np.ndarray[Any, Any], box: Any, e
 @pytest.mark.parametrize("layout", ["HWC", "CHW"])
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("width", "height", "sigma"), [(61, 83, 7.0), (301, 217, 23.0), (640, 480, 80.0), (500, 400, 5.3)])
+@pytest.mark.parametrize(
+    ("width", "height", "sigma"), [(61, 83, 7.0), (301, 217, 23.0), (640, 480, 80.0), (500, 400, 5.3)]
+)
 @pytest.mark.parametrize("pixels", [noise, binary])
 def test_gaussian(
     torch: Any, pixels: Any, width: int, height: int, sigma: float, dtype: str, border: str, layout: str
@@ -77,7 +81,8 @@ def test_gaussian(
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    ("width", "height", "sigma", "kernel_size"), [(50, 40, 2.0, None), (700, 300, 3.0, None), (333, 222, 60.0, None), (300, 300, 1.0, 31)]
+    ("width", "height", "sigma", "kernel_size"),
+    [(50, 40, 2.0, None), (700, 300, 3.0, None), (333, 222, 60.0, None), (300, 300, 1.0, 31)],
 )
 def test_direct(
     torch: Any, width: int, height: int, sigma: float, kernel_size: int | None, dtype: str, border: str
@@ -295,5 +300,7 @@ def test_compute_sanitizer(torch: Any, tool: str) -> None:
 
     exercise = Path(__file__).with_name("exercise.py")
     options = ["--tool", tool, "--error-exitcode", "9"]
-    done = subprocess.run([sanitizer, *options, sys.executable, str(exercise)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sanitizer, *options, sys.executable, str(exercise)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-4000:]

@@ -82,7 +82,9 @@ def container_of(array: Any, driver: Driver) -> Container:
         return NumbaContainer(driver)
     if hasattr(array, "__cuda_array_interface__"):
         return InterfaceContainer(driver)
-    raise TypeError(f"images is a {_kind(array)}; accepted CUDA arrays: torch, CuPy, JAX, Numba, or any other with __cuda_array_interface__")
+    raise TypeError(
+        f"images is a {_kind(array)}; accepted CUDA arrays: torch, CuPy, JAX, Numba, or any other with __cuda_array_interface__"
+    )
 
 
 def _kind(array: Any) -> str:
@@ -107,7 +109,9 @@ class TorchContainer:
     def describe(self, array: Any, name: str) -> DeviceArray:
         dtype = _check_dtype(str(array.dtype).removeprefix("torch."), name)
         if array.requires_grad:
-            raise TypeError(f"{name} is a tensor with requires_grad=True; accepted: one without, such as images.detach()")
+            raise TypeError(
+                f"{name} is a tensor with requires_grad=True; accepted: one without, such as images.detach()"
+            )
         if str(array.layout) != "torch.strided":
             raise TypeError(f"{name} is a {array.layout} tensor; accepted: torch.strided")
         size = array.element_size()
@@ -189,7 +193,9 @@ class InterfaceContainer:
         typestr = str(interface["typestr"])
         dtype = np.dtype(typestr)
         if not dtype.isnative:
-            raise TypeError(f"{name} has dtype {typestr}, of non-native byte order; accepted: {', '.join(DTYPES)}, native")
+            raise TypeError(
+                f"{name} has dtype {typestr}, of non-native byte order; accepted: {', '.join(DTYPES)}, native"
+            )
         _check_dtype(dtype.name, name)
         if interface.get("mask") is not None:
             raise TypeError(f"{name} is masked; accepted: an array without a mask")
@@ -343,9 +349,7 @@ def spans_meet(a: DeviceArray, b: DeviceArray) -> bool:
     size = np.dtype(a.dtype).itemsize
     distance = b_low - a_low
     # Greedy digits of the distance in the mixed radix of the strides: apart if no pair of elements can meet.
-    extents = sorted(
-        ((abs(s), n, m) for s, n, m in zip(a.strides, a.shape, b.shape, strict=True)), reverse=True
-    )
+    extents = sorted(((abs(s), n, m) for s, n, m in zip(a.strides, a.shape, b.shape, strict=True)), reverse=True)
     return _meets(distance, extents, size)
 
 

@@ -72,7 +72,8 @@ def run_on_device(
         uncopied = [entry for entry, image in zip(entries, images, strict=True) if not _copied(container, entry, image)]
         if uncopied:
             plan = make_copy_plan(
-                image_table([(e.layout, e.target) for e in uncopied]), image_table([(e.layout, e.source) for e in uncopied])
+                image_table([(e.layout, e.target) for e in uncopied]),
+                image_table([(e.layout, e.source) for e in uncopied]),
             )
             _execute(driver, container, ordinal, stream, sources[0], plan)
         if len(boxes):
@@ -120,7 +121,9 @@ def _describe_all(container: Container, driver: Driver, arrays: Sequence[Any], n
     for i, array in enumerate(arrays):
         label = f"{name}[{i}]" if len(arrays) > 1 else name
         if type(container_of(array, driver)) is not type(container):
-            raise TypeError(f"{label} is a {type(array).__module__}.{type(array).__qualname__}; accepted: the kind of images")
+            raise TypeError(
+                f"{label} is a {type(array).__module__}.{type(array).__qualname__}; accepted: the kind of images"
+            )
         described.append(container.describe(array, label))
     return described
 
@@ -162,7 +165,9 @@ def _copied(container: Container, entry: _Entry, image: Any) -> bool:
     return container.copy_into(entry.result, image)
 
 
-def _fill_values(operation: Fill, sources: list[DeviceArray], layouts: Sequence[str]) -> dict[str, npt.NDArray[np.float64]]:
+def _fill_values(
+    operation: Fill, sources: list[DeviceArray], layouts: Sequence[str]
+) -> dict[str, npt.NDArray[np.float64]]:
     """Per dtype, one value for each of four channels."""
     from fastblur._api import _fill_value
 
@@ -196,7 +201,12 @@ def image_table(arrays: Sequence[tuple[str, DeviceArray]]) -> ImageTable:
             sizes.append((size["H"], size["W"]))
     variants = sorted(set(kinds))
     index = {variant: i for i, variant in enumerate(variants)}
-    return ImageTable(np.array(rows, IMAGE), np.array(sizes, np.int64).reshape(-1, 2), variants, np.array([index[kind] for kind in kinds], np.intp))
+    return ImageTable(
+        np.array(rows, IMAGE),
+        np.array(sizes, np.int64).reshape(-1, 2),
+        variants,
+        np.array([index[kind] for kind in kinds], np.intp),
+    )
 
 
 def _execute(

@@ -17,9 +17,20 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from fastblur.cuda.tables import JOB_BYTES, OUTPUTS, OUTPUT_ROWS, PIECE, PLANE, REFLECT, REPLICATE, LANES, TILE_X
+from fastblur.cuda.tables import JOB_BYTES, LANES, OUTPUT_ROWS, OUTPUTS, PIECE, PLANE, REFLECT, REPLICATE, TILE_X
 
-from .intrinsics import device, load_f32, load_f64, load_i32, load_i64, shared_address, store_f32, store_f64
+from .intrinsics import (
+    device,
+    divide,
+    load_f32,
+    load_f64,
+    load_i32,
+    load_i64,
+    remainder,
+    shared_address,
+    store_f32,
+    store_f64,
+)
 from .records import border_index, box_view, element, find_job, is_plain
 
 RUN = 16  # taps summed before they join the total
@@ -124,7 +135,7 @@ def small_direct_stages(access: SimpleNamespace) -> SimpleNamespace:
     def vertical(
         view: Any, weights: Any, radius: Any, border: Any, pivots: Any, buffer: Any, row: Any, item: Any
     ) -> None:
-        line, word = item // view.words, item % view.words
+        line, word = divide(item, view.words), remainder(item, view.words)
         count = min(width, view.line - word * width)
         address = word_address(view, line, word)
         pivot = cuda.local.array(width, np.float32)
@@ -164,7 +175,7 @@ def small_direct_stages(access: SimpleNamespace) -> SimpleNamespace:
         row: Any,
         item: Any,
     ) -> None:
-        line, word = item // view.words, item % view.words
+        line, word = divide(item, view.words), remainder(item, view.words)
         address = word_address(view, line, word) + row * view.step_y
         values = cuda.local.array(width, np.float32)
         source = buffer + 4 * row * view.pitch
@@ -188,9 +199,9 @@ def small_direct_stages(access: SimpleNamespace) -> SimpleNamespace:
 
 def direct_weights(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
     """Two blocks per job: its weights along y (at `grid`) and along x (at `filtered`)."""
-    job = jobs + (cuda.blockIdx.x // 2) * JOB_BYTES
+    job = jobs + divide(cuda.blockIdx.x, 2) * JOB_BYTES
     box = load_i64(job)
-    along_x = cuda.blockIdx.x % 2
+    along_x = remainder(cuda.blockIdx.x, 2)
     first = load_i32(box + (4 if along_x else 8))
     last = load_i32(box + (12 if along_x else 16))
     fill_weights(load_i64(job + (24 if along_x else 16)), shared_address(), last - first, box, border)
@@ -223,11 +234,11 @@ def direct_rows_kernel(access: SimpleNamespace) -> Any:
         view = box_view(images, box, per_word)
         radius = folded_radius(view.width, full_radius(box), border)
         local = tile - load_i32(prefix + 4 * job_index)
-        tiles_x = (view.width + TILE_X - 1) // TILE_X
-        c = local % view.channels
-        tile_x = (local // view.channels) % tiles_x * TILE_X
-        tile_y = local // view.channels // tiles_x * (cuda.blockDim.x // LANES)
-        tile_rows = min(cuda.blockDim.x // LANES, view.height - tile_y)
+        tiles_x = divide(view.width + TILE_X - 1, TILE_X)
+        c = remainder(local, view.channels)
+        tile_x = remainder(divide(local, view.channels), tiles_x) * TILE_X
+        tile_y = divide(divide(local, view.channels), tiles_x) * divide(cuda.blockDim.x, LANES)
+        tile_rows = min(divide(cuda.blockDim.x, LANES), view.height - tile_y)
         if local == 0:
             # The last pass overwrites the box's first pixel, so the pivots are kept for it.
             save_pivots(view, rows - 16, cuda.threadIdx.x)
@@ -239,17 +250,17 @@ def direct_rows_kernel(access: SimpleNamespace) -> Any:
         for i in range(OUTPUTS):
             total[i] = _ZERO
             window[i] = _ZERO
-        x, row = tile_x + (cuda.threadIdx.x % LANES) * OUTPUTS, cuda.threadIdx.x // LANES
+        x, row = tile_x + remainder(cuda.threadIdx.x, LANES) * OUTPUTS, divide(cuda.threadIdx.x, LANES)
         end_x = min(tile_x + TILE_X, view.width)
         active = row < tile_rows and x < end_x
         line = shared + 4 * row * PLANE
         for piece in range(tile_x - radius, end_x + radius, PIECE):
             cuda.syncthreads()
             for index in range(cuda.threadIdx.x, tile_rows * PIECE, cuda.blockDim.x):
-                column, line_index = index % PIECE, index // PIECE
+                column, line_index = remainder(index, PIECE), divide(index, PIECE)
                 source = border_index(piece + column, view.width, border)
                 value = load_sample(sample_address(view, source, tile_y + line_index, c))
-                store_f32(shared + 4 * (line_index * PLANE + column + column // OUTPUTS), value - pivot)
+                store_f32(shared + 4 * (line_index * PLANE + column + divide(column, OUTPUTS)), value - pivot)
             cuda.syncthreads()
             if active:
                 stop = min(piece + PIECE, x + OUTPUTS + radius)
@@ -259,7 +270,7 @@ def direct_rows_kernel(access: SimpleNamespace) -> Any:
                     for sample in range(start, min(start + RUN, stop)):
                         slide(window, OUTPUTS, weights, radius, sample - x)
                         column = sample - piece
-                        value = load_f32(line + 4 * (column + column // OUTPUTS))
+                        value = load_f32(line + 4 * (column + divide(column, OUTPUTS)))
                         for i in range(OUTPUTS):
                             run[i] += window[i] * value
                     for i in range(OUTPUTS):
@@ -291,10 +302,10 @@ def direct_columns_kernel(access: SimpleNamespace) -> Any:
         view = box_view(images, box, per_word)
         radius = folded_radius(view.height, full_radius(box), border)
         words = view.lines * view.words
-        blocks = (words + cuda.blockDim.x - 1) // cuda.blockDim.x
+        blocks = divide(words + cuda.blockDim.x - 1, cuda.blockDim.x)
         local = tile - load_i32(prefix + 4 * job_index)
-        item = (local % blocks) * cuda.blockDim.x + cuda.threadIdx.x
-        y = (local // blocks) * OUTPUT_ROWS
+        item = remainder(local, blocks) * cuda.blockDim.x + cuda.threadIdx.x
+        y = divide(local, blocks) * OUTPUT_ROWS
         if item >= words:
             return
         total = cuda.local.array(outputs, np.float32)
@@ -318,7 +329,7 @@ def direct_columns_kernel(access: SimpleNamespace) -> Any:
                         run[output * width + i] += window[output] * value
             for i in range(OUTPUT_ROWS * width):
                 total[i] += run[i]
-        line, word = item // view.words, item % view.words
+        line, word = divide(item, view.words), remainder(item, view.words)
         address = word_address(view, line, word)
         plain = is_plain(box, shape)
         scale = load_f32(weights)

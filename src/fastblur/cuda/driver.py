@@ -127,7 +127,9 @@ class Driver:
         self._call("cuFuncSetAttribute", function, _FUNCTION_MAX_DYNAMIC_SHARED, SHARED_LIMIT)
         return function.value or 0
 
-    def launch(self, function: int, stream: int, grid: int, threads: int, shared: int, arguments: tuple[int, ...]) -> None:
+    def launch(
+        self, function: int, stream: int, grid: int, threads: int, shared: int, arguments: tuple[int, ...]
+    ) -> None:
         """Queue `grid` blocks; `arguments` as every kernel takes them."""
         values = _Arguments(*arguments)
         base = ctypes.addressof(values)

@@ -48,6 +48,12 @@ if SIMULATED:
     def shared_address() -> int:
         return int(cuda.shared.array(0, types.uint8).ctypes.data)
 
+    def divide(a: int, b: int) -> int:
+        return int(a) // int(b)
+
+    def remainder(a: int, b: int) -> int:
+        return int(a) % int(b)
+
     def half_to_float(bits: int) -> np.float32:
         return np.float32(np.uint16(bits).view(np.float16))
 
@@ -151,6 +157,18 @@ else:
     def shared_address() -> Any:
         """Address of the block's dynamic shared memory."""
         return _array_address(cuda.shared.array(0, types.float64))
+
+    def _unsigned(operation: str) -> Any:
+        """Division of integers from 0 to 2^32 - 1: Numba's own is 64 bits wide, at several times the instructions."""
+
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            a, b = (builder.trunc(argument, _I32) for argument in arguments)
+            return builder.zext(getattr(builder, operation)(a, b), _I64)
+
+        return intrinsic(lambda typing_context, a, b: (types.int64(types.int64, types.int64), emit))
+
+    divide = _unsigned("udiv")
+    remainder = _unsigned("urem")
 
     @intrinsic
     def half_to_float(typing_context: Any, bits: Any) -> Any:

@@ -6,7 +6,6 @@ gives the bits of many calls with one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -232,9 +231,11 @@ class _Builder:
         table = height + (2 if self.border == REPLICATE else 0)
         segments = np.maximum(np.minimum(1024 // samples, height // 16), 1)
         nodes = steps + MARGIN_NODES
-        rows = np.maximum(segments * ((_divide_up(table, segments) * inverse).astype(np.int64) + SEGMENT_NODES), nodes[:, 0])
-        spline_bytes = (
-            (32 + 8 * TAPS + ENTRY_BYTES * table) + 4 * (rows * floats + 2 * nodes[:, 0] * nodes[:, 1] * self.channels)
+        rows = np.maximum(
+            segments * ((_divide_up(table, segments) * inverse).astype(np.int64) + SEGMENT_NODES), nodes[:, 0]
+        )
+        spline_bytes = (32 + 8 * TAPS + ENTRY_BYTES * table) + 4 * (
+            rows * floats + 2 * nodes[:, 0] * nodes[:, 1] * self.channels
         )
         direct_bytes = 32 + 8 * THREADS + 4 * (height + width + 8) + 4 * height * floats
         small_bytes = np.where(spline, spline_bytes, direct_bytes)
@@ -402,6 +403,4 @@ class _Builder:
                 jobs[name] += upload
             self.relocations.append((jobs, names))
         pieces = [(0, self.images.records), (self.boxes_at, self.records), *self.pieces]
-        return Plan(
-            self.launches, upload, upload + self.scratch_bytes, self.border, shape, pieces, self.relocations
-        )
+        return Plan(self.launches, upload, upload + self.scratch_bytes, self.border, shape, pieces, self.relocations)

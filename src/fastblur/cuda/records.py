@@ -9,7 +9,8 @@ import numpy as np
 
 from fastblur.cuda.tables import ELLIPSE, IMAGE_BYTES, RECTANGLE, REPLICATE, SYMMETRIC
 
-from .intrinsics import add, device, load_f64, load_i32, load_i64, multiply
+from .intrinsics import add, device, divide, load_f64, load_i32, load_i64, multiply, remainder
+
 
 class View(NamedTuple):
     """A working box as the kernels walk it.
@@ -30,6 +31,8 @@ class View(NamedTuple):
     words: Any  # words in a line
     lines: Any
     pitch: Any  # floats in a scratch row
+    pitch_x: Any  # floats from a pixel to the next
+    pitch_c: Any  # floats from a channel to the next
 
 
 @device
@@ -42,7 +45,7 @@ def box_view(images: Any, box: Any, samples_per_word: Any) -> Any:
     channels, interleaved = load_i32(image + 32), load_i32(image + 36)
     line = width * channels if interleaved else width
     lines = 1 if interleaved else channels
-    words = (line + samples_per_word - 1) // samples_per_word
+    words = divide(line + samples_per_word - 1, samples_per_word)
     return View(
         load_i64(image) + x1 * step_x + y1 * step_y,
         step_x,
@@ -56,31 +59,31 @@ def box_view(images: Any, box: Any, samples_per_word: Any) -> Any:
         words,
         lines,
         lines * words * samples_per_word,
+        channels if interleaved else 1,
+        1 if interleaved else words * samples_per_word,
     )
 
 
 @device
 def element(view: Any, x: Any, c: Any) -> Any:
     """Index of sample (x, c) in a scratch row."""
-    if view.interleaved:
-        return x * view.channels + c
-    return c * (view.pitch // view.lines) + x
+    return x * view.pitch_x + c * view.pitch_c
 
 
 @device
 def border_index(i: Any, n: Any, border: Any) -> Any:
-    """The pixel of 0..n-1 at position `i` of the row continued beyond its ends."""
+    """The pixel of 0..n-1 at position `i`, no more than 32 periods away, of the row continued beyond its ends."""
     if 0 <= i < n:
         return i
     if border == REPLICATE:
         return 0 if i < 0 else n - 1
-    if border == SYMMETRIC:
-        i = i % (2 * n)
-        return i if i < n else 2 * n - 1 - i
     if n == 1:
         return 0
-    i = i % (2 * (n - 1))
-    return i if i < n else 2 * (n - 1) - i
+    last = n if border == SYMMETRIC else n - 1
+    i = remainder(i + 64 * last, 2 * last)
+    if i < n:
+        return i
+    return 2 * last - 1 - i if border == SYMMETRIC else 2 * last - i
 
 
 @device
@@ -120,7 +123,7 @@ def find_job(prefix: Any, jobs: Any, tile: Any) -> Any:
     """The job of `tile`: the last one whose first tile is not beyond it. `prefix` holds jobs + 1 int32 counts."""
     low, high = 0, jobs
     while high - low > 1:
-        middle = (low + high) // 2
+        middle = (low + high) >> 1
         if load_i32(prefix + 4 * middle) <= tile:
             low = middle
         else:

@@ -14,6 +14,7 @@ import numpy as np
 from .intrinsics import (
     bits_to_float,
     device,
+    divide,
     float_to_bits,
     float_to_half,
     half_to_float,
@@ -21,6 +22,7 @@ from .intrinsics import (
     load_u8,
     load_u16,
     load_word,
+    remainder,
     round_even,
     round_to_u8,
     round_to_u16,
@@ -94,7 +96,9 @@ def sample_access(dtype: str, contiguous: bool) -> SimpleNamespace:
         if contiguous:
             return view.address + line * view.step_c + word * (per_word * item_bytes)
         if view.interleaved:
-            return view.address + (word // view.channels) * view.step_x + (word % view.channels) * view.step_c
+            return (
+                view.address + divide(word, view.channels) * view.step_x + remainder(word, view.channels) * view.step_c
+            )
         return view.address + line * view.step_c + word * view.step_x
 
     @device
@@ -105,14 +109,14 @@ def sample_access(dtype: str, contiguous: bool) -> SimpleNamespace:
     def column_of(view: Any, line: Any, word: Any, i: Any) -> Any:
         """x of sample `i` of a word."""
         if view.interleaved:
-            return (word * per_word + i) // view.channels
+            return divide(word * per_word + i, view.channels)
         return word * per_word + i
 
     @device
     def channel_of(view: Any, line: Any, word: Any, i: Any) -> Any:
         """Channel of sample `i` of a word."""
         if view.interleaved:
-            return (word * per_word + i) % view.channels
+            return remainder(word * per_word + i, view.channels)
         return line
 
     @device

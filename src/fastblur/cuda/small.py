@@ -6,14 +6,14 @@ Whatever is written to the image is written after a barrier that follows the las
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import cuda
 
-from .direct import fill_weights, folded_radius, full_radius, small_direct_stages
 from fastblur.cuda.tables import BOX_BYTES, ENTRY_BYTES, MARGIN_NODES, TAPS
 
-from .intrinsics import load_f64, load_i32, shared_address
+from .direct import fill_weights, folded_radius, full_radius, small_direct_stages
+from .intrinsics import device, divide, load_f64, load_i32, remainder, shared_address
 from .records import box_view
 from .spline import (
     coarse_axis,
@@ -30,66 +30,135 @@ from .spline import (
 )
 
 
+class _Buffers(NamedTuple):
+    """Where the stages of one box keep their intermediate results in shared memory."""
+
+    pivots: Any
+    taps_y: Any
+    taps_x: Any
+    table: Any
+    rows: Any
+    grid: Any
+    filtered: Any
+
+
+class _Geometry(NamedTuple):
+    view: Any
+    y_axis: Any
+    x_axis: Any
+    segments: Any
+    segment_rows: Any  # table rows of a segment
+    buffers: Any
+
+
 def small_spline_kernel(access: SimpleNamespace) -> Any:
-    """All stages of the spline path."""
+    """All stages of the spline path.
+
+    Every stage reads the box's geometry anew: nothing but addresses then lives from barrier to barrier, and the
+    registers go to the stage at hand.
+    """
     per_word, save_pivots = access.per_word, access.save_pivots
     stages = spline_stages(access)
     decimate, interpolate = stages.decimate, stages.interpolate
 
-    def small_spline(images: Any, boxes: Any, prefix: Any, count: Any, border: Any, shape: Any) -> None:
-        box = boxes + cuda.blockIdx.x * BOX_BYTES
+    @device
+    def geometry(images: Any, box: Any, border: Any) -> Any:
         view = box_view(images, box, per_word)
-        pivots = shared_address()
-        thread, threads = cuda.threadIdx.x, cuda.blockDim.x
         sigma = load_f64(box + 32)
         y_axis = coarse_axis(view.height, load_i32(box + 72), sigma, border)
         x_axis = coarse_axis(view.width, load_i32(box + 76), sigma, border)
         segments = load_i32(box + 28)
-        table_length = table_rows(y_axis)
-        segment_rows = (table_length + segments - 1) // segments
+        length = table_rows(y_axis)
+        segment_rows = divide(length + segments - 1, segments)
         coarse_rows = max(segments * segment_nodes(y_axis, segment_rows), y_axis.steps + MARGIN_NODES)
-        nodes_y, nodes_x = y_axis.steps + MARGIN_NODES, x_axis.steps + MARGIN_NODES
-        taps_y = pivots + 16
-        taps_x = taps_y + 4 * TAPS
-        table = taps_x + 4 * TAPS
-        rows = table + (ENTRY_BYTES * table_length + 15) // 16 * 16
+        pivots = shared_address()
+        table = pivots + 16 + 8 * TAPS
+        rows = table + divide(ENTRY_BYTES * length + 15, 16) * 16
         grid = rows + 4 * coarse_rows * view.pitch
-        filtered = grid + 4 * nodes_y * nodes_x * view.channels
+        filtered = grid + 4 * (y_axis.steps + MARGIN_NODES) * (x_axis.steps + MARGIN_NODES) * view.channels
+        buffers = _Buffers(pivots, pivots + 16, pivots + 16 + 4 * TAPS, table, rows, grid, filtered)
+        return _Geometry(view, y_axis, x_axis, segments, segment_rows, buffers)
 
-        save_pivots(view, pivots, thread)
-        fill_taps(y_axis, border, taps_y, thread)
-        fill_taps(x_axis, border, taps_x, thread)
-        for index in range(thread, table_length, threads):
-            decimation_entry(y_axis, border, index - y_axis.extra, table + ENTRY_BYTES * index)
-        cuda.syncthreads()
-        words = view.lines * view.words
-        for item in range(thread, segments * words, threads):
-            if item // words * segment_rows < table_length:
-                decimate(view, y_axis, table, 0, segment_rows, rows, pivots, item // words, item % words)
-        cuda.syncthreads()
-        for item in range(thread, y_axis.nodes * x_axis.nodes, threads):
-            q, k = item // x_axis.nodes, item % x_axis.nodes
-            project(view, y_axis, x_axis, border, segment_rows, rows, grid, q, k)
-        for row in range(thread, view.height, threads):
-            interpolation_entry(y_axis, row, table + ENTRY_BYTES * row)
-        cuda.syncthreads()
-        width = nodes_x * view.channels
-        for item in range(thread, y_axis.nodes * width, threads):
-            filter_x(view, x_axis, border, taps_x, grid, filtered, item // width, item % width)
-        cuda.syncthreads()
-        for item in range(thread, nodes_y * width, threads):
-            filter_y(view, y_axis, x_axis, border, taps_y, filtered, grid, item // width, item % width)
-        cuda.syncthreads()
-        samples = view.width * view.channels
-        for item in range(thread, nodes_y * samples, threads):
-            expand(view, x_axis, grid, rows, item // samples, item % samples)
-        cuda.syncthreads()
-        segment_rows = (view.height + segments - 1) // segments
-        for item in range(thread, segments * words, threads):
-            start = item // words * segment_rows
-            stop = min(start + segment_rows, view.height)
+    @device
+    def prepare(images: Any, box: Any, border: Any) -> None:
+        g = geometry(images, box, border)
+        save_pivots(g.view, g.buffers.pivots, cuda.threadIdx.x)
+        fill_taps(g.y_axis, border, g.buffers.taps_y, cuda.threadIdx.x)
+        fill_taps(g.x_axis, border, g.buffers.taps_x, cuda.threadIdx.x)
+        for index in range(cuda.threadIdx.x, table_rows(g.y_axis), cuda.blockDim.x):
+            decimation_entry(g.y_axis, border, index - g.y_axis.extra, g.buffers.table + ENTRY_BYTES * index)
+
+    @device
+    def decimate_box(images: Any, box: Any, border: Any) -> None:
+        g = geometry(images, box, border)
+        words = g.view.lines * g.view.words
+        for item in range(cuda.threadIdx.x, g.segments * words, cuda.blockDim.x):
+            segment, column = divide(item, words), remainder(item, words)
+            if segment * g.segment_rows < table_rows(g.y_axis):
+                at = g.buffers
+                decimate(g.view, g.y_axis, at.table, 0, g.segment_rows, at.rows, at.pivots, segment, column)
+
+    @device
+    def project_box(images: Any, box: Any, border: Any) -> None:
+        g = geometry(images, box, border)
+        for item in range(cuda.threadIdx.x, g.y_axis.nodes * g.x_axis.nodes, cuda.blockDim.x):
+            q, k = divide(item, g.x_axis.nodes), remainder(item, g.x_axis.nodes)
+            project(g.view, g.y_axis, g.x_axis, border, g.segment_rows, g.buffers.rows, g.buffers.grid, q, k)
+        # The table of the decimation has been read; the interpolation's takes its place.
+        for row in range(cuda.threadIdx.x, g.view.height, cuda.blockDim.x):
+            interpolation_entry(g.y_axis, row, g.buffers.table + ENTRY_BYTES * row)
+
+    @device
+    def filter_box_x(images: Any, box: Any, border: Any) -> None:
+        g = geometry(images, box, border)
+        at, width = g.buffers, (g.x_axis.steps + MARGIN_NODES) * g.view.channels
+        for item in range(cuda.threadIdx.x, g.y_axis.nodes * width, cuda.blockDim.x):
+            q, sample = divide(item, width), remainder(item, width)
+            filter_x(g.view, g.x_axis, border, at.taps_x, at.grid, at.filtered, q, sample)
+
+    @device
+    def filter_box_y(images: Any, box: Any, border: Any) -> None:
+        g = geometry(images, box, border)
+        at, width = g.buffers, (g.x_axis.steps + MARGIN_NODES) * g.view.channels
+        for item in range(cuda.threadIdx.x, (g.y_axis.steps + MARGIN_NODES) * width, cuda.blockDim.x):
+            q, sample = divide(item, width), remainder(item, width)
+            filter_y(g.view, g.y_axis, g.x_axis, border, at.taps_y, at.filtered, at.grid, q, sample)
+
+    @device
+    def expand_box(images: Any, box: Any, border: Any) -> None:
+        g = geometry(images, box, border)
+        samples = g.view.width * g.view.channels
+        for item in range(cuda.threadIdx.x, (g.y_axis.steps + MARGIN_NODES) * samples, cuda.blockDim.x):
+            q, sample = divide(item, samples), remainder(item, samples)
+            expand(g.view, g.x_axis, g.buffers.grid, g.buffers.rows, q, sample)
+
+    @device
+    def interpolate_box(images: Any, box: Any, border: Any, shape: Any) -> None:
+        g = geometry(images, box, border)
+        at, words = g.buffers, g.view.lines * g.view.words
+        rows = divide(g.view.height + g.segments - 1, g.segments)
+        for item in range(cuda.threadIdx.x, g.segments * words, cuda.blockDim.x):
+            start = divide(item, words) * rows
+            stop = min(start + rows, g.view.height)
             if start < stop:
-                interpolate(view, box, shape, table, 0, start, stop, rows, pivots, item % words)
+                column = remainder(item, words)
+                interpolate(g.view, box, shape, at.table, 0, start, stop, at.rows, at.pivots, column)
+
+    def small_spline(images: Any, boxes: Any, prefix: Any, count: Any, border: Any, shape: Any) -> None:
+        box = boxes + cuda.blockIdx.x * BOX_BYTES
+        prepare(images, box, border)
+        cuda.syncthreads()
+        decimate_box(images, box, border)
+        cuda.syncthreads()
+        project_box(images, box, border)
+        cuda.syncthreads()
+        filter_box_x(images, box, border)
+        cuda.syncthreads()
+        filter_box_y(images, box, border)
+        cuda.syncthreads()
+        expand_box(images, box, border)
+        cuda.syncthreads()
+        interpolate_box(images, box, border, shape)
 
     return small_spline
 
@@ -117,11 +186,20 @@ def small_direct_kernel(access: SimpleNamespace) -> Any:
         fill_weights(weights_x, partial, view.width, box, border)
         words = view.lines * view.words
         for item in range(thread, view.height * words, threads):
-            vertical(view, weights_y, radius_y, border, pivots, buffer, item // words, item % words)
+            vertical(view, weights_y, radius_y, border, pivots, buffer, divide(item, words), remainder(item, words))
         cuda.syncthreads()
         for item in range(thread, view.height * words, threads):
             horizontal(
-                view, box, shape, weights_x, radius_x, border, pivots, buffer, item // words, item % words
+                view,
+                box,
+                shape,
+                weights_x,
+                radius_x,
+                border,
+                pivots,
+                buffer,
+                divide(item, words),
+                remainder(item, words),
             )
 
     return small_direct

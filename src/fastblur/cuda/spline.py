@@ -28,9 +28,28 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import cuda
 
-from fastblur.cuda.tables import ENTRY_BYTES, JOB_BYTES, MARGIN_NODES, REFLECT, REPLICATE, SEGMENT_NODES, SYMMETRIC, TAPS
+from fastblur.cuda.tables import (
+    ENTRY_BYTES,
+    JOB_BYTES,
+    MARGIN_NODES,
+    REFLECT,
+    REPLICATE,
+    SEGMENT_NODES,
+    SYMMETRIC,
+)
 
-from .intrinsics import device, load_f32, load_f64, load_i32, load_i64, shared_address, store_f32, store_i32
+from .intrinsics import (
+    device,
+    divide,
+    load_f32,
+    load_f64,
+    load_i32,
+    load_i64,
+    remainder,
+    shared_address,
+    store_f32,
+    store_i32,
+)
 from .records import (
     border_index,
     box_view,
@@ -217,17 +236,16 @@ def project(
     for c in range(4):
         sums[c] = _ZERO
     row_position = y_axis.origin + (q + y_axis.first) * y_axis.spacing
-    low = max(int(row_position - 2.0 * y_axis.spacing), 0) // segment_rows - 1
-    high = max(int(row_position + 2.0 * y_axis.spacing) + 2 * y_axis.extra, 0) // segment_rows + 1
+    low = divide(max(int(row_position - 2.0 * y_axis.spacing), 0), segment_rows) - 1
+    high = divide(max(int(row_position + 2.0 * y_axis.spacing) + 2 * y_axis.extra, 0), segment_rows) + 1
     total = table_rows(y_axis)
-    high = min(high, (total - 1) // segment_rows)
+    high = min(high, divide(total - 1, segment_rows))
     reserved = segment_nodes(y_axis, segment_rows)
     position = x_axis.origin + (k + x_axis.first) * x_axis.spacing
     left = int(math.ceil(position - 2.0 * x_axis.spacing))
     right = int(math.floor(position + 2.0 * x_axis.spacing))
     scale = np.float32(x_axis.inverse)
     start_t = np.float32((left - position) * x_axis.inverse)
-    step = 1 if view.interleaved else view.pitch // view.lines
     for segment in range(max(low, 0), high + 1):
         start = segment * segment_rows
         stop = min(start + segment_rows, total)
@@ -239,7 +257,7 @@ def project(
                 source = row + 4 * element(view, border_index(x, x_axis.n, border), 0)
                 for c in range(4):
                     if c < view.channels:
-                        sums[c] += weight * load_f32(source + 4 * c * step)
+                        sums[c] += weight * load_f32(source + 4 * c * view.pitch_c)
     for c in range(4):
         if c < view.channels:
             store_f32(grid + 4 * ((q * x_axis.nodes + k) * view.channels + c), sums[c])
@@ -260,8 +278,8 @@ def filter_along(axis: Any, border: Any, taps: Any, line: Any, stride: Any, node
 def filter_x(view: Any, x_axis: Any, border: Any, taps: Any, grid: Any, filtered: Any, q: Any, item: Any) -> None:
     """One sample of coarse row `q`, along x."""
     width = (x_axis.steps + MARGIN_NODES) * view.channels
-    line = grid + 4 * (q * x_axis.nodes * view.channels + item % view.channels)
-    value = filter_along(x_axis, border, taps, line, 4 * view.channels, item // view.channels - 2)
+    line = grid + 4 * (q * x_axis.nodes * view.channels + remainder(item, view.channels))
+    value = filter_along(x_axis, border, taps, line, 4 * view.channels, divide(item, view.channels) - 2)
     store_f32(filtered + 4 * (q * width + item), value)
 
 
@@ -278,7 +296,7 @@ def filter_y(
 @device
 def expand(view: Any, x_axis: Any, grid: Any, rows: Any, q: Any, item: Any) -> None:
     """One sample, at full resolution along x, of extended coarse row `q`."""
-    x, c = item // view.channels, item % view.channels
+    x, c = divide(item, view.channels), remainder(item, view.channels)
     node = base_node(x_axis, x)
     fraction = np.float32((x - x_axis.origin) * x_axis.inverse - node)
     width = (x_axis.steps + MARGIN_NODES) * view.channels
@@ -314,7 +332,7 @@ def spline_stages(access: SimpleNamespace) -> SimpleNamespace:
 
         The four nodes that a row touches live in registers and move on when the row passes a node.
         """
-        line, word = item // view.words, item % view.words
+        line, word = divide(item, view.words), remainder(item, view.words)
         count = min(width, view.line - word * width)
         address = word_address(view, line, word)
         pivot = cuda.local.array(width, np.float32)
@@ -372,7 +390,7 @@ def spline_stages(access: SimpleNamespace) -> SimpleNamespace:
         item: Any,
     ) -> None:
         """Rows start .. stop of one word of columns: each the weighted sum of four coarse rows held in registers."""
-        line, word = item // view.words, item % view.words
+        line, word = divide(item, view.words), remainder(item, view.words)
         address = word_address(view, line, word)
         plain = is_plain(box, shape)
         pivot = cuda.local.array(width, np.float32)
@@ -419,11 +437,11 @@ def decimate_kernel(access: SimpleNamespace) -> Any:
         view = box_view(images, box, per_word)
         axis = coarse_axis(view.height, load_i32(box + 72), load_f64(box + 32), border)
         segments = load_i32(box + 28)
-        segment_rows = (table_rows(axis) + segments - 1) // segments
+        segment_rows = divide(table_rows(axis) + segments - 1, segments)
         words = view.lines * view.words
-        blocks = (words + cuda.blockDim.x - 1) // cuda.blockDim.x
+        blocks = divide(words + cuda.blockDim.x - 1, cuda.blockDim.x)
         local = tile - load_i32(prefix + 4 * job_index)
-        segment = local // blocks
+        segment = divide(local, blocks)
         start = segment * segment_rows
         stop = min(start + segment_rows, table_rows(axis))
         table = shared_address()
@@ -435,7 +453,7 @@ def decimate_kernel(access: SimpleNamespace) -> Any:
             # The last stage overwrites the box's first pixel, so the pivots are kept for it.
             save_pivots(view, rows - 16, cuda.threadIdx.x)
         cuda.syncthreads()
-        item = (local % blocks) * cuda.blockDim.x + cuda.threadIdx.x
+        item = remainder(local, blocks) * cuda.blockDim.x + cuda.threadIdx.x
         if item < words and start < stop:
             decimate(view, axis, table, start, segment_rows, rows, pivots, segment, item)
 
@@ -454,17 +472,17 @@ def interpolate_kernel(access: SimpleNamespace) -> Any:
         view = box_view(images, box, per_word)
         axis = coarse_axis(view.height, load_i32(box + 72), load_f64(box + 32), border)
         segments = load_i32(box + 28)
-        segment_rows = (view.height + segments - 1) // segments
+        segment_rows = divide(view.height + segments - 1, segments)
         words = view.lines * view.words
-        blocks = (words + cuda.blockDim.x - 1) // cuda.blockDim.x
+        blocks = divide(words + cuda.blockDim.x - 1, cuda.blockDim.x)
         local = tile - load_i32(prefix + 4 * job_index)
-        start = (local // blocks) * segment_rows
+        start = divide(local, blocks) * segment_rows
         stop = min(start + segment_rows, view.height)
         table = shared_address()
         for row in range(start + cuda.threadIdx.x, stop, cuda.blockDim.x):
             interpolation_entry(axis, row, table + ENTRY_BYTES * (row - start))
         cuda.syncthreads()
-        item = (local % blocks) * cuda.blockDim.x + cuda.threadIdx.x
+        item = remainder(local, blocks) * cuda.blockDim.x + cuda.threadIdx.x
         if item < words and start < stop:
             interpolate(view, box, shape, table, start, start, stop, rows, rows - 16, item)
 
@@ -474,25 +492,36 @@ def interpolate_kernel(access: SimpleNamespace) -> Any:
 def rows_kernel(samples_per_word: int) -> Any:
     """One block per coarse row: onto the coarse grid along x, and the coarse kernel along x."""
 
-    def spline_rows(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-        tile = cuda.blockIdx.x
-        job_index = find_job(prefix, job_count, tile)
-        job = jobs + job_index * JOB_BYTES
-        box, rows, grid, filtered = load_i64(job), load_i64(job + 8), load_i64(job + 16), load_i64(job + 24)
+    @device
+    def project_row(images: Any, job: Any, q: Any, border: Any) -> None:
+        box = load_i64(job)
         view = box_view(images, box, samples_per_word)
         sigma = load_f64(box + 32)
         y_axis = coarse_axis(view.height, load_i32(box + 72), sigma, border)
         x_axis = coarse_axis(view.width, load_i32(box + 76), sigma, border)
         segments = load_i32(box + 28)
-        segment_rows = (table_rows(y_axis) + segments - 1) // segments
-        taps = shared_address()
-        fill_taps(x_axis, border, taps, cuda.threadIdx.x)
-        q = tile - load_i32(prefix + 4 * job_index)
+        segment_rows = divide(table_rows(y_axis) + segments - 1, segments)
+        fill_taps(x_axis, border, shared_address(), cuda.threadIdx.x)
         for k in range(cuda.threadIdx.x, x_axis.nodes, cuda.blockDim.x):
-            project(view, y_axis, x_axis, border, segment_rows, rows, grid, q, k)
-        cuda.syncthreads()
+            project(view, y_axis, x_axis, border, segment_rows, load_i64(job + 8), load_i64(job + 16), q, k)
+
+    @device
+    def filter_row(images: Any, job: Any, q: Any, border: Any) -> None:
+        box = load_i64(job)
+        view = box_view(images, box, samples_per_word)
+        x_axis = coarse_axis(view.width, load_i32(box + 76), load_f64(box + 32), border)
+        grid, filtered = load_i64(job + 16), load_i64(job + 24)
         for item in range(cuda.threadIdx.x, (x_axis.steps + MARGIN_NODES) * view.channels, cuda.blockDim.x):
-            filter_x(view, x_axis, border, taps, grid, filtered, q, item)
+            filter_x(view, x_axis, border, shared_address(), grid, filtered, q, item)
+
+    def spline_rows(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
+        tile = cuda.blockIdx.x
+        job_index = find_job(prefix, job_count, tile)
+        job = jobs + job_index * JOB_BYTES
+        q = tile - load_i32(prefix + 4 * job_index)
+        project_row(images, job, q, border)
+        cuda.syncthreads()
+        filter_row(images, job, q, border)
 
     return spline_rows
 
