@@ -17,6 +17,7 @@ using fastblur::BlurJob;
 using fastblur::StoredNodes;
 
 constexpr Index kTileSamples = 1024;  // of a row handled at a time, so that 16 to 22 rows of them stay in L1 and L2
+constexpr Index kAhead = 8;           // pixel rows between what is read and what is asked for
 constexpr Index kRun = 8;             // pixel rows per call of a kernel: as many memory streams at a time
 
 // End of the run of pixels from `begin` that touch the same four nodes, at most kRun long.
@@ -152,7 +153,7 @@ class Blur {
       const Index k = start[y];
       float* nodes[4] = {node(k), node(k + 1), node(k + 2), node(k + 3)};
       reduce<S>(rows, stop_run - y, &v_.weights.reduce[static_cast<std::size_t>(4 * y)], nodes, k + 3 > reached,
-                count * channels_, pivot_at<S>(pivot_, x1 * channels_));
+                count * channels_, pivot_at<S>(pivot_, x1 * channels_), packed_ ? kAhead * plane_.row_stride : 0);
       reached = k + 3;
       y = stop_run;
     }
@@ -179,7 +180,7 @@ class Blur {
       float* nodes[4];
       for (Index k = 0; k < 4; ++k) nodes[k] = node_panel_ + (start[x] + k) * column;
       reduce<Scratch<S>>(rows, stop - x, &h_.weights.reduce[static_cast<std::size_t>(4 * x)], nodes,
-                      x == 0 || start[x] != start[x - 1], column, nullptr);
+                      x == 0 || start[x] != start[x - 1], column, nullptr, 0);
       x = stop;
     }
   }

@@ -72,6 +72,23 @@ struct F32 {
     store_part(p, add(v, load(pivot)), count);
   }
 };
+// float32 beyond 2^100: a quarter of it, whose differences cannot overflow. The pivot comes in quarters too.
+struct F32Huge {
+  using Item = float;
+  static constexpr bool floating = true;
+  static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) {
+    return sub(mul(load(p), splat(0.25f)), load(pivot));
+  }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
+    return sub(mul(load_part(p, count), splat(0.25f)), load(pivot));
+  }
+  static FASTBLUR_INLINE void write(Item* p, Vec v, const float* pivot) {
+    store(p, mul(add(v, load(pivot)), splat(4.0f)));
+  }
+  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float* pivot, Index count) {
+    store_part(p, mul(add(v, load(pivot)), splat(4.0f)), count);
+  }
+};
 // Scratch: floats without a pivot, on behalf of the sample type `Of`.
 template <class Of>
 struct Scratch {
@@ -118,10 +135,12 @@ FASTBLUR_INLINE void sweep_padded(Index length, const Body& body) {
   sweep(padded(length), body, [](Index, Index) {});
 }
 
-// nodes[k][.] += weights[4 r + k] * rows[r][.] for the rows in turn. A fresh node starts from zero.
+// nodes[k][.] += weights[4 r + k] * rows[r][.] for the rows in turn. A fresh node starts from zero. `ahead` bytes
+// beyond each sample lies one that is read soon: rows far apart are more streams than the processor follows by itself.
 template <class S>
 void reduce(const typename S::Item* const* rows, Index count, const float* FASTBLUR_RESTRICT weights,
-            float* const* nodes, bool fresh, Index length, const float* pivot) {
+            float* const* node_rows, bool fresh, Index length, const float* pivot, Index ahead) {
+  float* const nodes[4] = {node_rows[0], node_rows[1], node_rows[2], node_rows[3]};
   const auto body = [&](Index at, auto vectors) {
     constexpr int n = decltype(vectors)::value;
     Vec sum[4][n];
@@ -130,6 +149,11 @@ void reduce(const typename S::Item* const* rows, Index count, const float* FASTB
     for (Index r = 0; r < count; ++r) {
       const Vec w[4] = {splat(weights[4 * r]), splat(weights[4 * r + 1]), splat(weights[4 * r + 2]),
                         splat(weights[4 * r + 3])};
+      if (ahead != 0) {
+        constexpr Index line = 64, bytes = n * kLanes * static_cast<Index>(sizeof(typename S::Item));
+        const auto p = reinterpret_cast<std::uintptr_t>(rows[r] + at) + static_cast<std::uintptr_t>(ahead);
+        for (Index b = 0; b < bytes; b += line) prefetch(p + static_cast<std::uintptr_t>(b));
+      }
       for (int u = 0; u < n; ++u) {
         const Vec x = S::read(rows[r] + at + u * kLanes, pivot_at<S>(pivot, at + u * kLanes));
         for (int k = 0; k < 4; ++k) sum[k][u] = multiply_add<S>(w[k], x, sum[k][u]);
