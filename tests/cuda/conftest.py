@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,9 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from simulated import HostArray, RecordingDriver, SimulatedDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture

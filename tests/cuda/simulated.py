@@ -4,15 +4,17 @@ simulator or only writes down what was asked of it."""
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from fastblur.cuda import kernels
 from fastblur.cuda.driver import Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class HostArray:
@@ -90,7 +92,7 @@ class RecordingDriver:
 class SimulatedDriver(RecordingDriver):
     """Runs every launch in Numba's simulator."""
 
-    functions: dict[kernels.Key, Any] = {}
+    functions: ClassVar[dict[kernels.Key, Any]] = {}
 
     def kernel(self, ordinal: int, key: kernels.Key) -> Any:
         from numba import cuda

@@ -143,8 +143,8 @@ def test_shapes_and_feathers(
     check(image, result, working, exact, "auto" if operation in ("blur", "spline") else "direct")
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("size", "block"), [((20, 23), 1), ((20, 23), 5), ((20, 23), 50), ((9, 40), 3.2)])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize(("size", "block"), [((4, 5), 1), ((20, 23), 7), ((20, 23), 50), ((9, 40), 6.2)])
 @pytest.mark.parametrize("path", ["small", "large"])
 def test_pixelate(
     noise: Noise, size: tuple[int, int], block: float, dtype: str, path: str, monkeypatch: pytest.MonkeyPatch
@@ -230,10 +230,9 @@ def test_ragged_batch_of_mixed_kinds(noise: Noise) -> None:
         for row in rows:
             result = in_place(result, fastblur.gaussian_blur, [row], 5.5)
         expected.append(result)
-    layout_free = [h for h in held]
-    fastblur.gaussian_blur(layout_free[0], boxes[0], 5.5, out=layout_free[0])
-    fastblur.gaussian_blur(layout_free[1], boxes[1], 5.5, out=layout_free[1])
-    fastblur.gaussian_blur([layout_free[2]], [boxes[2]], 5.5, out=[layout_free[2]])
+    held[1] = HostArray(held[1].array[:, :, None])
+    fastblur.gaussian_blur(held, boxes, 5.5, out=held)
+    held[1] = HostArray(held[1].array[:, :, 0])
     for got, want in zip(held, expected, strict=True):
         np.testing.assert_array_equal(got.array, want)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from fastblur.cuda.driver import Driver
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fastblur.cuda.driver import Driver
 
 DTYPES = ("uint8", "uint16", "float16", "float32")
 
@@ -83,7 +86,8 @@ def container_of(array: Any, driver: Driver) -> Container:
     if hasattr(array, "__cuda_array_interface__"):
         return InterfaceContainer(driver)
     raise TypeError(
-        f"images is a {_kind(array)}; accepted CUDA arrays: torch, CuPy, JAX, Numba, or any other with __cuda_array_interface__"
+        f"images is a {_kind(array)}; accepted CUDA arrays: torch, CuPy, JAX, Numba, "
+        "or any other with __cuda_array_interface__"
     )
 
 
@@ -119,13 +123,11 @@ class TorchContainer:
         return DeviceArray(array.data_ptr(), tuple(array.shape), strides, dtype, array.device.index, False)
 
     def stream(self, array: Any, described: DeviceArray) -> int:
-        import torch
-
+        torch: Any = import_module("torch")
         return int(torch.cuda.current_stream(described.device).cuda_stream)
 
     def copy(self, array: Any, described: DeviceArray, stream: int) -> Any:
-        import torch
-
+        torch: Any = import_module("torch")
         return array.detach().as_subclass(torch.Tensor).clone(memory_format=torch.preserve_format)
 
     def copy_into(self, target: Any, source: Any) -> bool:
@@ -133,8 +135,7 @@ class TorchContainer:
         return True
 
     def scratch(self, described: DeviceArray, stream: int, size: int) -> tuple[int, Callable[[], None]]:
-        import torch
-
+        torch: Any = import_module("torch")
         block = torch.empty(size, dtype=torch.uint8, device=f"cuda:{described.device}")
         return int(block.data_ptr()), partial(_keep, block)
 
@@ -152,26 +153,22 @@ class CupyContainer:
         return DeviceArray(int(array.data.ptr), tuple(array.shape), tuple(array.strides), dtype, array.device.id, False)
 
     def stream(self, array: Any, described: DeviceArray) -> int:
-        import cupy
-
+        cupy: Any = import_module("cupy")
         return int(cupy.cuda.get_current_stream(described.device).ptr)
 
     def copy(self, array: Any, described: DeviceArray, stream: int) -> Any:
-        import cupy
-
+        cupy: Any = import_module("cupy")
         with array.device:
             return cupy.array(array, copy=True, order="K", subok=False)
 
     def copy_into(self, target: Any, source: Any) -> bool:
-        import cupy
-
+        cupy: Any = import_module("cupy")
         with target.device:
             cupy.copyto(target, source)
         return True
 
     def scratch(self, described: DeviceArray, stream: int, size: int) -> tuple[int, Callable[[], None]]:
-        import cupy
-
+        cupy: Any = import_module("cupy")
         with cupy.cuda.Device(described.device):
             block = cupy.cuda.alloc(size)
         return int(block.ptr), partial(_keep, block)
@@ -232,9 +229,7 @@ class NumbaContainer(InterfaceContainer):
     leaves_copy_empty = True
 
     def copy(self, array: Any, described: DeviceArray, stream: int) -> Any:
-        from numba import cuda
-
-        return cuda.device_array_like(array)
+        return import_module("numba.cuda").device_array_like(array)
 
 
 class JaxContainer(InterfaceContainer):
@@ -256,9 +251,7 @@ class JaxContainer(InterfaceContainer):
         return array.copy()
 
     def finish(self, array: Any, described: DeviceArray, stream: int) -> Any:
-        import jax.numpy
-
-        return jax.numpy.from_dlpack(_Queued(array, self.driver, stream))
+        return import_module("jax.numpy").from_dlpack(_Queued(array, self.driver, stream))
 
 
 class _Queued:

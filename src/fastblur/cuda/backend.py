@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastblur import _core
 from fastblur.cuda import Fill, GaussianBlur, Operation
 from fastblur.cuda.arrays import Container, DeviceArray, check_out, container_of, same_memory, spans_meet
 from fastblur.cuda.driver import CudaError, Driver, get_driver
 from fastblur.cuda.kernels import THREADS
 from fastblur.cuda.plan import ImageTable, Plan, Variant, make_copy_plan, make_plan
 from fastblur.cuda.tables import BORDER_MODES, IMAGE, SHAPES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastblur import _core
 
 _INSTALL = 'the CUDA backend needs numba-cuda: pip install "fastblur[cuda13]" (or "fastblur[cuda12]" for CUDA 12)'
 
@@ -220,7 +223,7 @@ def _execute(
         plan.write(slot.bytes, base)
         driver.upload(ordinal, stream, base, slot, plan.upload_bytes)
         for launch, function in zip(plan.launches, functions, strict=True):
-            arguments = (base, base + launch.first, base + launch.prefix, launch.count, plan.border, plan.shape)
+            arguments = (base, base + launch.first, base + launch.prefix, launch.jobs, plan.border, plan.shape)
             driver.launch(function, stream, launch.grid, THREADS, launch.shared, arguments)
     finally:
         release()

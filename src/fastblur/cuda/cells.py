@@ -8,16 +8,17 @@ several blocks into scratch first, since a single block per cell would leave the
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import cuda
 
 from fastblur.cuda.tables import BAND, FILL_ROWS, JOB_BYTES, STRIP
 
-from .intrinsics import device, load_f64, load_i32, load_i64, round_even, shared_address, store_f64
+from .intrinsics import cuda, device, load_f64, load_i32, load_i64, round_even, shared_address, store_f64
 from .records import box_view, find_job, is_plain, pixel_weight
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
 
 
 @device

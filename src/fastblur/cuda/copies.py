@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
-from numba import cuda
+from typing import TYPE_CHECKING, Any
 
 from fastblur.cuda.tables import FILL_ROWS, JOB_BYTES
 
-from .intrinsics import load_i32, load_i64
+from .intrinsics import cuda, load_i32, load_i64
 from .records import box_view, find_job
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
 
 
 def copy_kernel(access: SimpleNamespace) -> Any:

@@ -15,11 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numba import cuda
 
 from fastblur.cuda.tables import JOB_BYTES, LANES, OUTPUT_ROWS, OUTPUTS, PIECE, PLANE, REFLECT, REPLICATE, TILE_X
 
 from .intrinsics import (
+    cuda,
     device,
     divide,
     load_f32,

@@ -11,14 +11,16 @@ import ctypes
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastblur.cuda.kernels import SHARED_LIMIT, Key, cached_ptx, canonical, entry_point
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ATTRIBUTE_DEVICE_ORDINAL = 9
 _FUNCTION_MAX_DYNAMIC_SHARED = 8
@@ -55,7 +57,7 @@ class Slot:
 
     def __init__(self, address: int, size: int, event: int) -> None:
         self.address, self.event = address, event
-        self.bytes: npt.NDArray[np.uint8] = np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+        self.bytes: npt.NDArray[np.uint8] = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
 
 class Driver:

@@ -8,24 +8,35 @@ intrinsic for the device and as a plain twin for Numba's simulator, which execut
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, TypeVar
 
 import numpy as np
-from numba import config, cuda, types
 
-SIMULATED = bool(config.ENABLE_CUDASIM)
+cuda: Any = import_module("numba.cuda")
+types: Any = import_module("numba.types")
 
-device: Any = cuda.jit(device=True) if SIMULATED else cuda.jit(device=True, forceinline=True)
-"""Decorator of every device function: inlined by the compiler's back end, so that arrays stay in registers."""
+SIMULATED = bool(import_module("numba").config.ENABLE_CUDASIM)
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def device(function: _Function) -> _Function:
+    """Decorator of every device function: inlined by the compiler's back end, so that arrays stay in registers."""
+    options = {} if SIMULATED else {"forceinline": True}
+    compiled: _Function = cuda.jit(device=True, **options)(function)
+    return compiled
+
 
 if SIMULATED:
 
-    def _load(ctype: Any, convert: Any) -> Any:
-        return lambda address: convert(ctype.from_address(int(address)).value)
+    def _load(stored: Any, loaded: Any) -> Any:
+        return lambda address: loaded(stored.from_address(int(address)).value)
 
-    def _store(ctype: Any, convert: Any) -> Any:
+    def _store(stored: Any, taken: Any) -> Any:
         def store(address: int, value: Any) -> None:
-            ctype.from_address(int(address)).value = convert(value)
+            stored.from_address(int(address)).value = taken(value)
 
         return store
 
@@ -45,46 +56,48 @@ if SIMULATED:
     store_f64 = _store(ctypes.c_double, float)
 
     @device
-    def shared_address() -> int:
+    def shared_address() -> Any:
         return int(cuda.shared.array(0, types.uint8).ctypes.data)
 
-    def divide(a: int, b: int) -> int:
+    def divide(a: Any, b: Any) -> Any:
         return int(a) // int(b)
 
-    def remainder(a: int, b: int) -> int:
+    def remainder(a: Any, b: Any) -> Any:
         return int(a) % int(b)
 
-    def half_to_float(bits: int) -> np.float32:
+    def half_to_float(bits: Any) -> Any:
         return np.float32(np.uint16(bits).view(np.float16))
 
-    def float_to_half(value: np.float32) -> int:
+    def float_to_half(value: Any) -> Any:
         with np.errstate(over="ignore"):
             return int(np.float16(value).view(np.uint16))
 
-    def bits_to_float(bits: int) -> np.float32:
+    def bits_to_float(bits: Any) -> Any:
         return np.uint32(bits).view(np.float32)
 
-    def float_to_bits(value: np.float32) -> int:
+    def float_to_bits(value: Any) -> Any:
         return int(np.float32(value).view(np.uint32))
 
-    def round_to_u8(value: np.float32) -> int:
+    def round_to_u8(value: Any) -> Any:
         return int(min(max(np.rint(value), 0), 255))
 
-    def round_to_u16(value: np.float32) -> int:
+    def round_to_u16(value: Any) -> Any:
         return int(min(max(np.rint(value), 0), 65535))
 
-    def round_even(value: float) -> np.float64:
+    def round_even(value: Any) -> Any:
         return np.float64(np.rint(value))
 
-    def multiply(a: float, b: float) -> np.float64:
+    def multiply(a: Any, b: Any) -> Any:
         return np.float64(a) * np.float64(b)
 
-    def add(a: float, b: float) -> np.float64:
+    def add(a: Any, b: Any) -> Any:
         return np.float64(a) + np.float64(b)
 
 else:
-    from llvmlite import ir
-    from numba.cuda.extending import intrinsic
+    ir: Any = import_module("llvmlite.ir")
+
+    def intrinsic(function: Callable[..., Any]) -> Any:
+        return import_module("numba.cuda.extending").intrinsic(function)
 
     _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
     _F16, _F32, _F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
@@ -216,7 +229,7 @@ else:
 
 if SIMULATED:
 
-    def load_word(address: int) -> int:
+    def load_word(address: Any) -> Any:
         return int(load_u32(address))
 
 else:

@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,8 +97,7 @@ def specialise(key: Key) -> Any:
 
 def compile_ptx(key: Key) -> str:
     """The PTX of a specialisation."""
-    from numba import cuda, types
-
+    cuda, types = import_module("numba.cuda"), import_module("numba.types")
     i64, i32 = types.int64, types.int32
     signature = types.void(i64, i64, i64, i32, i32, i32)
     ptx, _ = cuda.compile_ptx(specialise(key), signature, cc=COMPUTE_CAPABILITY, launch_bounds=(THREADS, 2))

@@ -7,6 +7,7 @@ gives the bits of many calls with one.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,7 +72,7 @@ class Launch(NamedTuple):
     key: Key
     first: int
     prefix: int
-    count: int
+    jobs: int
     grid: int
     shared: int
 
@@ -117,7 +118,8 @@ class _Boxes:
     def words(self, per_word: int) -> Ints:
         """Words in a row."""
         line = np.where(self.interleaved, self.width * self.channels, self.width)
-        return np.where(self.interleaved, 1, self.channels) * _divide_up(line, per_word)
+        words: Ints = np.where(self.interleaved, 1, self.channels) * _divide_up(line, per_word)
+        return words
 
 
 def _divide_up(a: Any, b: Any) -> Any:
@@ -221,10 +223,7 @@ class _Builder:
             self.records["radius"] = np.minimum(chosen, np.iinfo(np.int32).max)
         samples = width * self.channels
         floats = self.channels * (width + 3)  # of a scratch row, at most
-        if operation.direct:
-            steps = np.zeros((len(width), 2), np.int64)
-        else:
-            steps = self.coarse_steps()
+        steps = np.zeros((len(width), 2), np.int64) if operation.direct else self.coarse_steps()
         spline = steps[:, 0] > 0
         span_y = np.maximum(height if self.border == SYMMETRIC else height - 1, 1)
         inverse = steps[:, 0] / span_y
@@ -263,7 +262,8 @@ class _Builder:
         spacing = self.strength / np.sqrt(spread * spread + 2 / 3)
         steps = np.maximum(np.ceil(span / spacing[:, None]), 1)
         fits = (2 * steps <= span).all(axis=1)
-        return np.where(fits[:, None], steps, 0).astype(np.int64)
+        chosen: Ints = np.where(fits[:, None], steps, 0).astype(np.int64)
+        return chosen
 
     def large_spline(self, variant: Variant, boxes: _Boxes) -> None:
         words = boxes.words(samples_per_word(*variant))
@@ -376,7 +376,7 @@ class _Builder:
             start = max(int(np.searchsorted(ends, limit, side="right")), start + 1)
             bounds.append(start)
         result = []
-        for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for begin, end in pairwise(bounds):
             offset = np.concatenate(([0], ends[begin : end - 1] - (ends[begin] - need[begin])))
             part = slice(begin, end)
             # A buffer of rows begins after 16 bytes that hold the pivots.

@@ -113,8 +113,8 @@ def pixel_weight(box: Any, shape: Any, column: Any, row: Any) -> Any:
         if feather == 0:
             return 0.0
         return max(0.0, 1.0 - multiply(rho - 1.0, min(rx, ry)) / (feather + 1.0))
-    dx = max(max(left - x, x - (right - 1.0)), 0.0)
-    dy = max(max(top - y, y - (bottom - 1.0)), 0.0)
+    dx = max(left - x, x - (right - 1.0), 0.0)
+    dy = max(top - y, y - (bottom - 1.0), 0.0)
     return max(0.0, 1.0 - math.sqrt(add(multiply(dx, dx), multiply(dy, dy))) / (feather + 1.0))
 
 

@@ -5,15 +5,12 @@ Whatever is written to the image is written after a barrier that follows the las
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, NamedTuple
-
-from numba import cuda
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastblur.cuda.tables import BOX_BYTES, ENTRY_BYTES, MARGIN_NODES, TAPS
 
 from .direct import fill_weights, folded_radius, full_radius, small_direct_stages
-from .intrinsics import device, divide, load_f64, load_i32, remainder, shared_address
+from .intrinsics import cuda, device, divide, load_f64, load_i32, remainder, shared_address
 from .records import box_view
 from .spline import (
     coarse_axis,
@@ -28,6 +25,9 @@ from .spline import (
     spline_stages,
     table_rows,
 )
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
 
 
 class _Buffers(NamedTuple):

@@ -26,7 +26,6 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda
 
 from fastblur.cuda.tables import (
     ENTRY_BYTES,
@@ -39,6 +38,7 @@ from fastblur.cuda.tables import (
 )
 
 from .intrinsics import (
+    cuda,
     device,
     divide,
     load_f32,
@@ -109,12 +109,12 @@ def base_node(axis: Any, row: Any) -> Any:
         return -1
     if row >= axis.n:
         return axis.steps
-    return int(math.floor((row - axis.origin) * axis.inverse))
+    return int(math.floor((row - axis.origin) * axis.inverse))  # noqa: RUF046 - a float in Numba
 
 
 @device
 def beyond_edge(axis: Any) -> Any:
-    """Share of a B-spline one node inside an edge that lies beyond it: the sum of ((d - x) / d)^3 / 6 over 0 < x < d."""
+    """Share of the B-spline one node inside an edge that lies beyond it: ((d - x) / d)^3 / 6 over 0 < x < d, summed."""
     count = math.ceil(axis.spacing) - 1.0
     rest = axis.spacing - count
     first = count * (count - 1.0) / 2.0
@@ -242,8 +242,8 @@ def project(
     high = min(high, divide(total - 1, segment_rows))
     reserved = segment_nodes(y_axis, segment_rows)
     position = x_axis.origin + (k + x_axis.first) * x_axis.spacing
-    left = int(math.ceil(position - 2.0 * x_axis.spacing))
-    right = int(math.floor(position + 2.0 * x_axis.spacing))
+    left = int(math.ceil(position - 2.0 * x_axis.spacing))  # noqa: RUF046
+    right = int(math.floor(position + 2.0 * x_axis.spacing))  # noqa: RUF046
     scale = np.float32(x_axis.inverse)
     start_t = np.float32((left - position) * x_axis.inverse)
     for segment in range(max(low, 0), high + 1):
