@@ -16,7 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from fastblur.cuda.tables import JOB_BYTES, LANES, OUTPUT_ROWS, OUTPUTS, PIECE, PLANE, REFLECT, REPLICATE, TILE_X
+from fastblur.cuda.tables import (
+    JOB_BYTES,
+    LANES,
+    OUTPUT_ROWS,
+    OUTPUTS,
+    PIECE,
+    PLANE,
+    REFLECT,
+    REPLICATE,
+    TILE_X,
+    WEIGHT_PADDING,
+)
 
 from .intrinsics import (
     cuda,
@@ -198,28 +209,34 @@ def small_direct_stages(access: SimpleNamespace) -> SimpleNamespace:
 
 
 def direct_weights(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-    """Two blocks per job: its weights along y (at `grid`) and along x (at `filtered`)."""
+    """Two blocks per job: its weights along y (at `grid`) and along x (at `filtered`).
+
+    1 / sum, then the whole symmetric kernel between zeros, so that a window may slide over its ends.
+    """
     job = jobs + divide(cuda.blockIdx.x, 2) * JOB_BYTES
     box = load_i64(job)
     along_x = remainder(cuda.blockIdx.x, 2)
-    first = load_i32(box + (4 if along_x else 8))
-    last = load_i32(box + (12 if along_x else 16))
-    fill_weights(load_i64(job + (24 if along_x else 16)), shared_address(), last - first, box, border)
-
-
-@device
-def slide(window: Any, outputs: Any, weights: Any, radius: Any, distance: Any) -> None:
-    """Move the weights of neighbouring outputs on to the next sample, `distance` pixels after the first output."""
-    for i in range(outputs - 1, 0, -1):
-        window[i] = window[i - 1]
-    distance = abs(distance)
-    window[0] = load_f32(weights + 4 + 4 * distance) if distance <= radius else _ZERO
+    n = load_i32(box + (12 if along_x else 16)) - load_i32(box + (4 if along_x else 8))
+    table = load_i64(job + (24 if along_x else 16))
+    radius = folded_radius(n, full_radius(box), border)
+    centre = table + 4 * (1 + WEIGHT_PADDING + radius)
+    fill_weights(centre - 4, shared_address(), n, box, border)
+    scale = load_f32(centre - 4)
+    cuda.syncthreads()
+    for j in range(cuda.threadIdx.x, radius + WEIGHT_PADDING, cuda.blockDim.x):
+        store_f32(centre - 4 * (j + 1), load_f32(centre + 4 * (j + 1)) if j < radius else _ZERO)
+        if j >= radius:
+            store_f32(centre + 4 * (j + 1), _ZERO)
+    if cuda.threadIdx.x == 0:
+        store_f32(table, scale)
 
 
 def direct_rows_kernel(access: SimpleNamespace) -> Any:
     """Along x, from the image to scratch: one channel of 256 pixels by a row for each warp, 8 outputs a thread.
 
-    The continued row passes through shared memory in pieces, so any radius fits.
+    The continued row passes through shared memory in pieces, so any radius fits. Eight samples at a time meet eight
+    outputs: 64 multiply-adds for 16 loads, the window of weights moving by renamed registers alone. Weights beyond the
+    kernel's ends are zero.
     """
     per_word = access.per_word
     save_pivots = access.save_pivots
@@ -250,7 +267,8 @@ def direct_rows_kernel(access: SimpleNamespace) -> Any:
         for i in range(OUTPUTS):
             total[i] = _ZERO
             window[i] = _ZERO
-        x, row = tile_x + remainder(cuda.threadIdx.x, LANES) * OUTPUTS, divide(cuda.threadIdx.x, LANES)
+        x = tile_x + remainder(cuda.threadIdx.x, LANES) * OUTPUTS
+        row = divide(cuda.threadIdx.x, LANES)
         end_x = min(tile_x + TILE_X, view.width)
         active = row < tile_rows and x < end_x
         line = shared + 4 * row * PLANE
@@ -263,18 +281,25 @@ def direct_rows_kernel(access: SimpleNamespace) -> Any:
                 store_f32(shared + 4 * (line_index * PLANE + column + divide(column, OUTPUTS)), value - pivot)
             cuda.syncthreads()
             if active:
-                stop = min(piece + PIECE, x + OUTPUTS + radius)
-                for start in range(max(piece, x - radius), stop, RUN):
+                group = divide(max(x - radius - piece, 0), OUTPUTS)
+                stop = divide(max(min(x + 2 * OUTPUTS - 1 + radius - piece, PIECE), 0), OUTPUTS)
+                samples = line + 4 * group * (OUTPUTS + 1)
+                weight = weights + 4 * (1 + WEIGHT_PADDING + radius + piece + group * OUTPUTS - x)
+                while group < stop:
                     for i in range(OUTPUTS):
                         run[i] = _ZERO
-                    for sample in range(start, min(start + RUN, stop)):
-                        slide(window, OUTPUTS, weights, radius, sample - x)
-                        column = sample - piece
-                        value = load_f32(line + 4 * (column + divide(column, OUTPUTS)))
+                    for j in range(OUTPUTS):
+                        for i in range(OUTPUTS - 1, 0, -1):
+                            window[i] = window[i - 1]
+                        window[0] = load_f32(weight + 4 * j)
+                        value = load_f32(samples + 4 * j)
                         for i in range(OUTPUTS):
                             run[i] += window[i] * value
                     for i in range(OUTPUTS):
                         total[i] += run[i]
+                    samples += 4 * (OUTPUTS + 1)
+                    weight += 4 * OUTPUTS
+                    group += 1
         if active:
             scale = load_f32(weights)
             target = rows + 4 * (tile_y + row) * view.pitch
@@ -286,9 +311,8 @@ def direct_rows_kernel(access: SimpleNamespace) -> Any:
 
 
 def direct_columns_kernel(access: SimpleNamespace) -> Any:
-    """Along y, from scratch to the image: four rows of one word of columns a thread."""
+    """Along y, from scratch to the image: four rows of one word of columns a thread, eight source rows at a time."""
     width = access.per_word
-    per_word = access.per_word
     word_address = access.word_address
     load_pivots = access.load_pivots
     put_samples = access.put_samples
@@ -299,7 +323,7 @@ def direct_columns_kernel(access: SimpleNamespace) -> Any:
         job_index = find_job(prefix, job_count, tile)
         job = jobs + job_index * JOB_BYTES
         box, rows, weights = load_i64(job), load_i64(job + 8), load_i64(job + 16)
-        view = box_view(images, box, per_word)
+        view = box_view(images, box, width)
         radius = folded_radius(view.height, full_radius(box), border)
         words = view.lines * view.words
         blocks = divide(words + cuda.blockDim.x - 1, cuda.blockDim.x)
@@ -311,24 +335,29 @@ def direct_columns_kernel(access: SimpleNamespace) -> Any:
         total = cuda.local.array(outputs, np.float32)
         run = cuda.local.array(outputs, np.float32)
         window = cuda.local.array(OUTPUT_ROWS, np.float32)
-        for i in range(OUTPUT_ROWS * width):
+        for i in range(outputs):
             total[i] = _ZERO
         for i in range(OUTPUT_ROWS):
             window[i] = _ZERO
         source = rows + 4 * item * width
-        stop = y + OUTPUT_ROWS + radius
-        for start in range(y - radius, stop, RUN):
-            for i in range(OUTPUT_ROWS * width):
+        weight = weights + 4 * (1 + WEIGHT_PADDING)
+        start = y - radius
+        while start < y + OUTPUT_ROWS + radius:
+            for i in range(outputs):
                 run[i] = _ZERO
-            for sample in range(start, min(start + RUN, stop)):
-                slide(window, OUTPUT_ROWS, weights, radius, sample - y)
-                row = source + 4 * border_index(sample, view.height, border) * view.pitch
+            for j in range(OUTPUTS):
+                for i in range(OUTPUT_ROWS - 1, 0, -1):
+                    window[i] = window[i - 1]
+                window[0] = load_f32(weight + 4 * j)
+                row = source + 4 * border_index(start + j, view.height, border) * view.pitch
                 for i in range(width):
                     value = load_f32(row + 4 * i)
                     for output in range(OUTPUT_ROWS):
                         run[output * width + i] += window[output] * value
-            for i in range(OUTPUT_ROWS * width):
+            for i in range(outputs):
                 total[i] += run[i]
+            weight += 4 * OUTPUTS
+            start += OUTPUTS
         line, word = divide(item, view.words), remainder(item, view.words)
         address = word_address(view, line, word)
         plain = is_plain(box, shape)

@@ -60,10 +60,10 @@ if SIMULATED:
         return int(cuda.shared.array(0, types.uint8).ctypes.data)
 
     def divide(a: Any, b: Any) -> Any:
-        return int(a) // int(b)
+        return (int(a) & 0xFFFFFFFF) // int(b)
 
     def remainder(a: Any, b: Any) -> Any:
-        return int(a) % int(b)
+        return (int(a) & 0xFFFFFFFF) % int(b)
 
     def half_to_float(bits: Any) -> Any:
         return np.float32(np.uint16(bits).view(np.float16))

@@ -35,6 +35,7 @@ from fastblur.cuda.tables import (
     SYMMETRIC,
     TAPS,
     TILE_X,
+    WEIGHT_PADDING,
     WIDEST,
 )
 
@@ -287,7 +288,9 @@ class _Builder:
     def large_direct(self, variant: Variant, boxes: _Boxes) -> None:
         words = boxes.words(samples_per_word(*variant))
         pitch = words * samples_per_word(*variant)
-        sizes = (16 + 4 * boxes.height * pitch, 4 * (boxes.height + 3), 4 * (boxes.width + 3))
+        ends = 2 + 2 * WEIGHT_PADDING
+        tables = 4 * (2 * boxes.height + 1 + ends), 4 * (2 * boxes.width + 1 + ends)
+        sizes = (16 + 4 * boxes.height * pitch, *tables)
         row_tiles = boxes.channels * _divide_up(boxes.width, TILE_X) * _divide_up(boxes.height, THREADS // LANES)
         column_tiles = _divide_up(words, THREADS) * _divide_up(boxes.height, OUTPUT_ROWS)
         for chunk, jobs in self.chunks(boxes, sizes):

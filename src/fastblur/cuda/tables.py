@@ -61,6 +61,7 @@ TILE_X = LANES * OUTPUTS  # pixels of a tile along x
 PIECE = TILE_X + 64  # pixels of the continued row that a tile holds at a time
 PLANE = PIECE + PIECE // OUTPUTS + OUTPUTS + 1  # floats of a piece: one skipped per 8 against bank conflicts
 OUTPUT_ROWS = 4  # neighbouring output rows of a thread along y
+WEIGHT_PADDING = 3 * OUTPUTS  # zeros on either side of a kernel
 
 # Cells, fill and copy.
 STRIP = 256  # pixels across a strip of small cells
