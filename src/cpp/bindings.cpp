@@ -22,6 +22,20 @@ namespace {
 using Doubles = py::array_t<double, py::array::c_style>;
 using Integers = py::array_t<std::int64_t, py::array::c_style>;
 
+// Runs `work` without the GIL. Not py::gil_scoped_release: taking the GIL back while the interpreter ends may end a
+// daemon thread instead, by an unwinding that must not start in a destructor.
+template <class Work>
+void without_gil(const Work& work) {
+  PyThreadState* state = PyEval_SaveThread();
+  try {
+    work();
+  } catch (...) {
+    PyEval_RestoreThread(state);
+    throw;
+  }
+  PyEval_RestoreThread(state);
+}
+
 Dtype dtype_of(const py::array& array) {
   const char kind = array.dtype().kind();
   const auto size = array.itemsize();
@@ -85,9 +99,12 @@ Boxes resolve(const Doubles& coordinates, const py::object& image_index, bool pe
     if (column->size() > 1 && column->size() != count) throw py::value_error("a column must be (1,) or (K,)");
   const Rows rows{coordinates.data(), image_index.is_none() ? nullptr : index.data(), count, per_image};
   const std::int64_t images = sizes.size() / 2;
-  py::gil_scoped_release release;
-  return resolve_boxes(rows, static_cast<BoxFormat>(format), sizes.data(), images, column_of(margin, margin_relative),
-                       column_of(feather, feather_relative), column_of(strength, strength_relative));
+  Boxes boxes;
+  without_gil([&] {
+    boxes = resolve_boxes(rows, static_cast<BoxFormat>(format), sizes.data(), images, column_of(margin, margin_relative),
+                          column_of(feather, feather_relative), column_of(strength, strength_relative));
+  });
+  return boxes;
 }
 
 void register_boxes(py::module_& module) {
@@ -124,8 +141,7 @@ void register_operations(py::module_& module) {
         for (const std::int32_t row : boxes.row)
           if (radii.size() > 1 && static_cast<std::size_t>(row) >= radii.size())
             throw py::value_error("radius must be (0,), (1,) or one per row");
-        py::gil_scoped_release release;
-        blur(images, boxes, static_cast<Mask::Shape>(shape), radii, static_cast<Border>(border), direct, threads);
+        without_gil([&] { blur(images, boxes, static_cast<Mask::Shape>(shape), radii, static_cast<Border>(border), direct, threads); });
       },
       py::arg("views"), py::arg("boxes"), py::arg("shape"), py::arg("radius").noconvert(), py::arg("border"),
       py::arg("direct"), py::arg("threads"));
@@ -134,8 +150,7 @@ void register_operations(py::module_& module) {
       [](const py::list& views, const Boxes& boxes, int shape, int threads) {
         const std::vector<Image> images = images_of(views);
         check_boxes(boxes, images);
-        py::gil_scoped_release release;
-        pixelate(images, boxes, static_cast<Mask::Shape>(shape), threads);
+        without_gil([&] { pixelate(images, boxes, static_cast<Mask::Shape>(shape), threads); });
       },
       py::arg("views"), py::arg("boxes"), py::arg("shape"), py::arg("threads"));
   module.def(
@@ -153,8 +168,7 @@ void register_operations(py::module_& module) {
           pointers.insert(pointers.end(), static_cast<std::size_t>(view.ndim() == 4 ? view.shape(0) : 1),
                           static_cast<const std::byte*>(value.data()));
         }
-        py::gil_scoped_release release;
-        fill(images, boxes, static_cast<Mask::Shape>(shape), pointers, threads);
+        without_gil([&] { fill(images, boxes, static_cast<Mask::Shape>(shape), pointers, threads); });
       },
       py::arg("views"), py::arg("boxes"), py::arg("shape"), py::arg("values"), py::arg("threads"));
 }

@@ -50,19 +50,19 @@ Boxes resolve_boxes(const Rows& rows, BoxFormat format, const std::int64_t* size
     double x1 = c[0], y1 = c[1], x2 = c[2], y2 = c[3];
     if (!(std::isfinite(x1) && std::isfinite(y1) && std::isfinite(x2) && std::isfinite(y2)))
       refuse(rows, row, "holds NaN or infinity; coordinates must be finite");
-    double width = x2, height = y2;
-    if (format == BoxFormat::xyxy) {
-      width = x2 - x1;
-      height = y2 - y1;
-    } else {
+    if (format != BoxFormat::xyxy) {
+      const double width = x2, height = y2;
       if (format == BoxFormat::cxcywh) {
         x1 -= 0.5 * width;
         y1 -= 0.5 * height;
       }
       x2 = x1 + width;
       y2 = y1 + height;
+      if (!(std::isfinite(x1) && std::isfinite(y1) && std::isfinite(x2) && std::isfinite(y2)))
+        refuse(rows, row, "has corners beyond the range of float64; coordinates must be finite");
     }
-    if (width < 0 || height < 0)
+    const double width = x2 - x1, height = y2 - y1;
+    if (x2 < x1 || y2 < y1)
       refuse(rows, row, format == BoxFormat::xyxy ? "has x2 < x1 or y2 < y1" : "has a negative width or height");
 
     std::int64_t image = 0;
@@ -101,7 +101,7 @@ Boxes resolve_boxes(const Rows& rows, BoxFormat format, const std::int64_t* size
 }
 
 std::vector<std::int32_t> overlap_levels(const std::int32_t* image, const std::int32_t* working, std::int64_t count) {
-  constexpr std::size_t kFew = 64;
+  constexpr std::size_t kFew = 256;
   constexpr std::int32_t kCells = 64;  // of the grid, along each axis
   std::vector<std::int32_t> level(static_cast<std::size_t>(count), 0);
   if (count == 0) return level;

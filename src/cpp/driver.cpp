@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -29,6 +30,33 @@ struct Planes {
     return plane;
   }
 };
+
+float half_to_float(std::uint16_t h) {
+  const int exponent = (h >> 10) & 31, fraction = h & 1023;
+  const float magnitude = exponent == 31  ? (fraction != 0 ? NAN : INFINITY)
+                          : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
+                                          : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
+  return (h & 0x8000) != 0 ? -magnitude : magnitude;
+}
+
+// Reads the plane's first pixel. To be called before anything of the box is written.
+void take_pivot(Plane& plane, Dtype dtype) {
+  plane.huge = false;
+  for (Index c = 0; c < plane.channels; ++c) {
+    const std::byte* sample = plane.origin + c * plane.channel_stride;
+    plane.pivot[c] = 0;
+    if (dtype == Dtype::f32) {
+      std::memcpy(&plane.pivot[c], sample, sizeof(float));
+      if (std::fabs(plane.pivot[c]) >= 0x1p100f) plane.huge = true;
+    } else if (dtype == Dtype::f16) {
+      std::uint16_t bits;
+      std::memcpy(&bits, sample, sizeof bits);
+      plane.pivot[c] = half_to_float(bits);
+    }
+  }
+  if (plane.huge)
+    for (float& p : plane.pivot) p *= 0.25f;
+}
 
 Planes planes_of(const Image& image, const std::int32_t* box) {
   Planes planes{};
@@ -59,6 +87,22 @@ Planes planes_of(const Image& image, const std::int32_t* box) {
     p.channel_stride = item_size(image.dtype);
   }
   return planes;
+}
+
+// Asks for the pixels of a small box, so that they are on their way while the box before it is worked on.
+void prefetch(const Image& image, const std::int32_t* box) {
+#if defined(__GNUC__) || defined(__clang__)
+  const Index item = item_size(image.dtype), line = 64;
+  const Index extent = (box[2] - box[0] - 1) * std::abs(image.column_stride) +
+                       (image.channels - 1) * std::abs(image.channel_stride) + item;
+  if (extent * (box[3] - box[1]) > 65536 || std::abs(image.column_stride) > std::abs(image.row_stride)) return;
+  const std::byte* first = image.data + box[1] * image.row_stride +
+                           (image.column_stride < 0 ? box[2] - 1 : box[0]) * image.column_stride;
+  for (std::int32_t y = box[1]; y < box[3]; ++y, first += image.row_stride)
+    for (Index at = 0; at < extent + line - 1; at += line) __builtin_prefetch(first + std::min(at, extent - 1), 1);
+#else
+  (void)image, (void)box;
+#endif
 }
 
 Mask mask_of(const Boxes& boxes, Index box, Mask::Shape shape, bool transposed) {
@@ -177,15 +221,18 @@ class Blur final : public Operation {
 
   AxisKey key(Index box, Index n) const {
     const std::int64_t radius = radii_.empty() ? -1 : radii_[radii_.size() == 1 ? 0 : row(box)];
+    const std::int32_t* w = call_.working(box);
+    const double sigma = call_.strength(box);
     const Accuracy accuracy = direct_ || radius >= 0                    ? Accuracy::exact
-                              : call_.image(box).dtype == Dtype::u8 ? Accuracy::level
+                              : call_.image(box).dtype == Dtype::u8 ? level_path(w[2] - w[0], w[3] - w[1], sigma)
                                                                     : Accuracy::fine;
-    return {n, call_.strength(box), radius, border_, static_cast<int>(accuracy)};
+    return {n, sigma, radius, border_, static_cast<int>(accuracy)};
   }
 
   void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
            const std::vector<StoredNodes>* stored) override {
     BlurJob job = prepare(plane, planes, box);
+    if (identity(*job.vertical) && identity(*job.horizontal)) return;
     if (stored != nullptr) {
       job.stored = stored->data();
       job.stored_count = static_cast<Index>(stored->size());
@@ -202,12 +249,15 @@ class Blur final : public Operation {
   }
 
  private:
+  static bool identity(const Axis& axis) { return !axis.spline && axis.kernel.taps == 1; }
   std::size_t row(Index box) const { return static_cast<std::size_t>(call_.boxes.row[static_cast<std::size_t>(box)]); }
   BlurJob prepare(const Plane& plane, const Planes& planes, Index box) const {
     Worker& worker = this_worker();
-    const Axis& vertical = worker.axis(key(box, plane.height));
+    const AxisKey vertical_key = key(box, plane.height);
+    const Axis& vertical = worker.axis(vertical_key);
     const Axis& horizontal = worker.axis(key(box, plane.width));
-    return {plane, call_.mask(box, planes.transposed), &vertical, &horizontal, nullptr, 0};
+    return {plane, call_.mask(box, planes.transposed), &vertical, &horizontal, nullptr, 0,
+            vertical_key.accuracy == static_cast<int>(Accuracy::bytes)};
   }
 
   const Call& call_;
@@ -266,14 +316,16 @@ class Fill final : public Operation {
 
 // Units [begin, end) of one plane of a box.
 struct Piece {
-  Index box, plane, begin, end;
+  Plane plane;
+  Index box, begin, end;
   double cost;
   std::int32_t split;  // which Split it belongs to, or -1
 };
 
 // A plane of a large box that several threads blur: what they need of each other's pixels is computed first.
 struct Split {
-  Index box, plane;
+  Plane plane;
+  Index box;
   std::vector<StoredNodes> stored;
   std::vector<float> memory;
 };
@@ -295,7 +347,10 @@ class Schedule {
     double total = 0;
     for (Index box = 0; box < count; ++box) total += call_.samples(box);
     if (threads_ <= 1 || total < kWorthAThread) {
-      for (Index box = 0; box < count; ++box) whole(box);
+      for (Index box = 0; box < count; ++box) {
+        if (box + 1 < count) prefetch(call_.image(box + 1), call_.working(box + 1));
+        whole(box);
+      }
       return;
     }
     const std::vector<std::int32_t> level =
@@ -318,7 +373,8 @@ class Schedule {
   void whole(Index box) {
     const Planes planes = planes_of(call_.image(box), call_.working(box));
     for (Index i = 0; i < planes.count; ++i) {
-      const Plane plane = planes.at(i);
+      Plane plane = planes.at(i);
+      take_pivot(plane, call_.image(box).dtype);
       operation_.run(plane, planes, box, 0, operation_.units(plane, box), nullptr);
     }
   }
@@ -337,7 +393,7 @@ class Schedule {
       const NodePiece& n = nodes_[static_cast<std::size_t>(i)];
       const Split& split = *splits_[static_cast<std::size_t>(n.split)];
       const Planes planes = planes_of(call_.image(split.box), call_.working(split.box));
-      blur_->nodes(planes.at(split.plane), planes, split.box, n.begin, n.end, n.rows, n.stride);
+      blur_->nodes(split.plane, planes, split.box, n.begin, n.end, n.rows, n.stride);
     });
 
     // Small pieces go out by the handful.
@@ -353,8 +409,12 @@ class Schedule {
     parallel(static_cast<Index>(handful.size()) - 1, [&](Index h) {
       for (std::size_t i = handful[static_cast<std::size_t>(h)]; i < handful[static_cast<std::size_t>(h) + 1]; ++i) {
         const Piece& p = pieces_[i];
+        if (i + 1 < pieces_.size()) {
+          const Index next = pieces_[i + 1].box;
+          prefetch(call_.image(next), call_.working(next));
+        }
         const Planes planes = planes_of(call_.image(p.box), call_.working(p.box));
-        operation_.run(planes.at(p.plane), planes, p.box, p.begin, p.end,
+        operation_.run(p.plane, planes, p.box, p.begin, p.end,
                        p.split < 0 ? nullptr : &splits_[static_cast<std::size_t>(p.split)]->stored);
       }
     });
@@ -363,24 +423,25 @@ class Schedule {
   void cut(Index box, double piece) {
     const Planes planes = planes_of(call_.image(box), call_.working(box));
     for (Index i = 0; i < planes.count; ++i) {
-      const Plane plane = planes.at(i);
+      Plane plane = planes.at(i);
+      take_pivot(plane, call_.image(box).dtype);
       const Index units = operation_.units(plane, box);
       const double samples = call_.samples(box) / static_cast<double>(planes.count);
       auto bands = static_cast<Index>(std::min(samples / piece, static_cast<double>(units / 8)));
-      bands = std::max<Index>(bands, 1);
+      bands = std::max<Index>(std::min<Index>(bands, 2 * threads_), 1);
       std::vector<Index> edges;
       for (Index b = 0; b <= bands; ++b) edges.push_back(b * units / bands);
       std::int32_t split = -1;
-      if (bands > 1 && blur_ != nullptr) split = prepare_split(plane, box, i, edges);
+      if (bands > 1 && blur_ != nullptr) split = prepare_split(plane, box, edges);
       for (std::size_t b = 0; b + 1 < edges.size(); ++b) {
         const double cost = samples * static_cast<double>(edges[b + 1] - edges[b]) / static_cast<double>(units);
-        pieces_.push_back({box, i, edges[b], edges[b + 1], cost, split});
+        pieces_.push_back({plane, box, edges[b], edges[b + 1], cost, split});
       }
     }
   }
 
   // Nodes that more than one band of pixel rows has a part in, as input or as output.
-  std::int32_t prepare_split(const Plane& plane, Index box, Index plane_index, const std::vector<Index>& edges) {
+  std::int32_t prepare_split(const Plane& plane, Index box, const std::vector<Index>& edges) {
     Worker& worker = this_worker();
     const Axis& v = worker.axis(blur_->key(box, plane.height));
     const Axis& h = worker.axis(blur_->key(box, plane.width));
@@ -412,7 +473,7 @@ class Schedule {
     }
     auto split = std::make_unique<Split>();
     split->box = box;
-    split->plane = plane_index;
+    split->plane = plane;
     const Index stride = (h.nodes * plane.channels + 15) / 16 * 16;
     split->memory.resize(static_cast<std::size_t>(stored * stride));
     float* rows = split->memory.data();

@@ -17,21 +17,46 @@ inline Index smaller(Index a, Index b) { return a < b ? a : b; }
 inline Index larger(Index a, Index b) { return a > b ? a : b; }
 
 // Copies `pixels` pixels of a row whose samples do not lie together to or from a dense row.
+template <std::size_t bytes>
+inline void copy_strided(const std::byte* from, Index from_stride, std::byte* to, Index to_stride, Index count) {
+  for (Index i = 0; i < count; ++i) std::memcpy(to + i * to_stride, from + i * from_stride, bytes);
+}
+template <class Item, class Copy>
+inline void for_whole_pixels(const Plane& plane, const Copy& copy) {
+  constexpr std::size_t item = sizeof(Item);
+  const bool together = plane.channel_stride == static_cast<Index>(item);
+  const Index runs = together ? 1 : plane.channels;
+  switch (together ? plane.channels : 1) {
+    case 1:
+      for (Index c = 0; c < runs; ++c) copy(std::integral_constant<std::size_t, item>{}, c);
+      break;
+    case 2:
+      copy(std::integral_constant<std::size_t, 2 * item>{}, 0);
+      break;
+    case 3:
+      copy(std::integral_constant<std::size_t, 3 * item>{}, 0);
+      break;
+    default:
+      copy(std::integral_constant<std::size_t, 4 * item>{}, 0);
+  }
+}
 template <class Item>
 inline void gather(const Plane& plane, Index y, Index x, Index pixels, Item* dense) {
   const std::byte* p = plane.row(y) + x * plane.column_stride;
-  for (Index c = 0; c < plane.channels; ++c)
-    for (Index i = 0; i < pixels; ++i)
-      std::memcpy(dense + i * plane.channels + c, p + i * plane.column_stride + c * plane.channel_stride,
-                  sizeof(Item));
+  const Index step = plane.channels * static_cast<Index>(sizeof(Item));
+  for_whole_pixels<Item>(plane, [&](auto bytes, Index c) {
+    copy_strided<decltype(bytes)::value>(p + c * plane.channel_stride, plane.column_stride,
+                                         reinterpret_cast<std::byte*>(dense + c), step, pixels);
+  });
 }
 template <class Item>
 inline void scatter(const Plane& plane, Index y, Index x, Index pixels, const Item* dense) {
   std::byte* p = plane.row(y) + x * plane.column_stride;
-  for (Index c = 0; c < plane.channels; ++c)
-    for (Index i = 0; i < pixels; ++i)
-      std::memcpy(p + i * plane.column_stride + c * plane.channel_stride, dense + i * plane.channels + c,
-                  sizeof(Item));
+  const Index step = plane.channels * static_cast<Index>(sizeof(Item));
+  for_whole_pixels<Item>(plane, [&](auto bytes, Index c) {
+    copy_strided<decltype(bytes)::value>(reinterpret_cast<const std::byte*>(dense + c), step,
+                                         p + c * plane.channel_stride, plane.column_stride, pixels);
+  });
 }
 
 // Writes finished values into rows of the plane.
@@ -118,23 +143,16 @@ class Finish {
   Item* dense_ = nullptr;
 };
 
-// One pixel of the box, repeated along a row: what the float types take away from every sample.
+// The pivot of the plane, repeated along a row: what the float types take away from every sample.
 template <class S>
 inline const float* make_pivot(const Plane& plane, Arena& arena) {
   if constexpr (S::floating) {
     const Index length = plane.width * plane.channels;
     float* pivot = arena.take<float>(padded(length));
     if (pivot == nullptr) return nullptr;
-    float first[4];
-    for (Index c = 0; c < plane.channels; ++c) {
-      typename S::Item item;
-      std::memcpy(&item, plane.origin + c * plane.channel_stride, sizeof item);
-      typename S::Item items[kLanes] = {item};
-      float none[kLanes] = {}, value[kLanes];
-      store(value, S::read(items, none));
-      first[c] = value[0];
-    }
-    for (Index i = 0; i < padded(length); ++i) pivot[i] = first[i % plane.channels];
+    for (Index i = 0; i < length; i += plane.channels)
+      for (Index c = 0; c < plane.channels; ++c) pivot[i + c] = plane.pivot[c];
+    for (Index i = length; i < padded(length); ++i) pivot[i] = 0;
     return pivot;
   } else {
     (void)plane, (void)arena;

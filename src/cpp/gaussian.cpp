@@ -87,14 +87,23 @@ void make_kernel(Index n, double sigma, double radius, Border border, Kernel& ke
     group(weights, -r, kernel);
     return;
   }
-  // Folded: one period, centred on the output. A Gaussian much wider than the period folds to a constant, to within
-  // 2 exp(-2 pi^2 sigma^2 / p^2), plus what the cut of the kernel leaves over (7e-5 p / sigma when cut at 4 sigma,
-  // 4.4e-4 p / sigma at 3.5 sigma, where a coarse kernel is cut).
-  const bool uniform = sigma >= 64 * p ? radius >= 3.4 * sigma : sigma >= p && radius >= 6 * sigma;
-  weights.assign(static_cast<std::size_t>(period), uniform ? 1.0 / p : 0.0);
+  // Folded: one period, centred on the output.
+  weights.assign(static_cast<std::size_t>(period), 0.0);
   const Index first = -(period / 2);
-  if (!uniform) {
-    double sum = 0;
+  double sum = 0;
+  if (sigma >= 32 * p) {
+    // A kernel so wide changes little within a period: the terms of one slot, a period apart, are an integral by the
+    // midpoint rule, from half a period before the first to half a period after the last. The rule's error is that of
+    // the slope at the cut, (p / sigma)^2 / 24 (radius / sigma) k(radius) of the whole: below 1e-6.
+    const double scale = 1 / (sigma * std::sqrt(2.0));
+    for (Index i = 0; i < period; ++i) {
+      const double t = static_cast<double>(first + i);
+      const double last = t + std::floor((radius - t) / p) * p, begin = t - std::floor((radius + t) / p) * p;
+      const double w = std::max(0.0, std::erf((last + 0.5 * p) * scale) - std::erf((begin - 0.5 * p) * scale));
+      weights[static_cast<std::size_t>(i)] = w;
+      sum += w;
+    }
+  } else {
     const auto r = static_cast<Index>(radius);
     Index slot = ((-r - first) % period + period) % period;
     for (Index i = -r; i <= r; ++i) {
@@ -103,9 +112,28 @@ void make_kernel(Index n, double sigma, double radius, Border border, Kernel& ke
       sum += w;
       if (++slot == period) slot = 0;
     }
-    for (double& w : weights) w /= sum;
   }
+  for (double& w : weights) w /= sum;
   group(weights, first, kernel);
+}
+
+// Rounding each weight to 1/65536 leaves a sum a little off, which would shift constant areas: what is left over goes
+// from each weight to the next, outside in, and the centre takes the rest.
+void make_byte_kernel(double sigma, Index radius, ByteKernel& kernel) {
+  kernel.radius = radius;
+  kernel.weights.assign(static_cast<std::size_t>(radius + 1), 0);
+  double sum = 1;
+  for (Index i = 1; i <= radius; ++i) sum += 2 * gaussian(static_cast<double>(i), sigma);
+  double carried = 0;
+  Index total = 0;
+  for (Index i = radius; i >= 1; --i) {
+    const double exact = 65536 * gaussian(static_cast<double>(i), sigma) / sum + carried;
+    const double rounded = std::floor(exact + 0.5);
+    carried = exact - rounded;
+    kernel.weights[static_cast<std::size_t>(i)] = static_cast<std::uint16_t>(rounded);
+    total += 2 * static_cast<Index>(rounded);
+  }
+  kernel.weights[0] = static_cast<std::uint16_t>(std::min<Index>(65536 - total, 65535));
 }
 
 // The four cubic B-splines that are not zero at a position u = k + f, 0 <= f < 1: those of nodes k - 1 .. k + 2.
@@ -121,87 +149,116 @@ inline void cubic(double f, double* b) {
 // Nodes stand at the pixels 0, d, 2d, .. n - 1 (reflect; replicate has two more beyond each end, after which every
 // node equals the end pixel) or at the centres of n / d cells (symmetric), so that the border of the pixels is the
 // same border of the nodes.
-void make_spline(Index n, double spacing, Index nodes, Border border, Spline& spline) {
-  const bool centred = border == Border::symmetric;
-  const double offset = centred ? 0.5 / spacing - 0.5 : border == Border::replicate ? 2.0 : 0.0;
-  const Index last_start = std::max<Index>(nodes - 4, 0);
-  spline.start.resize(static_cast<std::size_t>(n));
-  spline.reduce.assign(static_cast<std::size_t>(4 * n), 0.0f);
-  spline.expand.assign(static_cast<std::size_t>(4 * n), 0.0f);
-  std::vector<double> reduce(static_cast<std::size_t>(4 * n), 0.0);
-  std::vector<double> node_sum(static_cast<std::size_t>(nodes + 4), 0.0);
+class SplinePlan {
+ public:
+  SplinePlan(Index n, double spacing, Index nodes, Border border, Spline& spline)
+      : n_(n), nodes_(nodes), border_(border), spacing_(spacing), inverse_(1 / spacing), spline_(spline) {
+    offset_ = border == Border::symmetric ? 0.5 * inverse_ - 0.5 : border == Border::replicate ? 2.0 : 0.0;
+    last_start_ = std::max<Index>(nodes - 4, 0);
+    spline.start.resize(static_cast<std::size_t>(n));
+    spline.reduce.resize(static_cast<std::size_t>(4 * n));
+    spline.expand.resize(static_cast<std::size_t>(4 * n));
+  }
 
-  const auto fold = [&](Index v) -> Index {
-    if (v >= 0 && v < nodes) return v;
-    return border_index(v, nodes, border);
-  };
-  for (Index i = 0; i < n; ++i) {
-    const double u = static_cast<double>(i) / spacing + offset;
-    Index k = static_cast<Index>(std::floor(u));
+  void make() {
+    // Only pixels within two cells of an end meet nodes that lie beyond it.
+    const auto reach = static_cast<Index>(std::ceil(2 * spacing_)) + 1;
+    const Index head = std::min(reach, n_), tail = std::max(head, n_ - reach);
+    for (Index i = 0; i < head; ++i) near_end(i);
+    for (Index i = head; i < tail; ++i) inner(i);
+    for (Index i = tail; i < n_; ++i) near_end(i);
+    normalise();
+  }
+
+ private:
+  std::int32_t& start(Index i) { return spline_.start[static_cast<std::size_t>(i)]; }
+  float* reduce(Index i) { return &spline_.reduce[static_cast<std::size_t>(4 * i)]; }
+  float* expand(Index i) { return &spline_.expand[static_cast<std::size_t>(4 * i)]; }
+
+  void inner(Index i) {
+    const double u = static_cast<double>(i) * inverse_ + offset_;
+    const auto k = static_cast<std::int32_t>(u);
+    double b[4];
+    cubic(u - static_cast<double>(k), b);
+    start(i) = k - 1;
+    for (Index t = 0; t < 4; ++t) reduce(i)[t] = expand(i)[t] = static_cast<float>(b[t]);
+  }
+
+  void near_end(Index i) {
+    const double u = static_cast<double>(i) * inverse_ + offset_;
+    auto k = static_cast<Index>(std::floor(u));
     double f = u - static_cast<double>(k);
-    if (border != Border::symmetric && i == n - 1) {  // the last pixel is the last node, whatever the division said
-      k = nodes - 1 - (border == Border::replicate ? 2 : 0);
+    if (border_ != Border::symmetric && i == n_ - 1) {  // the last pixel is the last node, whatever the product said
+      k = nodes_ - 1 - (border_ == Border::replicate ? 2 : 0);
       f = 0;
     }
-    double b[4];
+    double b[4], up[4] = {0, 0, 0, 0}, down[4] = {0, 0, 0, 0};
     cubic(f, b);
-    Index start = std::min(std::max<Index>(k - 1, 0), last_start);
-    if (border == Border::replicate && i == 0) start = 0;
-    spline.start[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(start);
-    float* expand = &spline.expand[static_cast<std::size_t>(4 * i)];
-    double* down = &reduce[static_cast<std::size_t>(4 * i)];
-    double up[4] = {0, 0, 0, 0};
-    for (int t = 0; t < 4; ++t) {
+    const bool at_end = i == 0 || i == n_ - 1;
+    const Index first = border_ == Border::replicate && i == 0 ? 0 : std::min(std::max<Index>(k - 1, 0), last_start_);
+    for (Index t = 0; t < 4; ++t) {
       if (b[t] == 0) continue;
-      const Index v = k - 1 + t;
-      const Index node = fold(v);
-      up[node - start] += b[t];
+      const Index node = border_index(k - 1 + t, nodes_, border_);
+      up[node - first] += b[t];
       // Mirrored about a pixel, an end node meets each pixel and its image alike, and an end pixel has no image.
       double times = 1;
-      if (border == Border::reflect) {
-        if (node == 0 || node == nodes - 1) times *= 2;
-        if (i == 0 || i == n - 1) times *= 0.5;
+      if (border_ == Border::reflect) {
+        if (node == 0 || node == nodes_ - 1) times *= 2;
+        if (at_end) times *= 0.5;
       }
-      if (border != Border::replicate || (i > 0 && i < n - 1)) down[node - start] += times * b[t];
+      down[node - first] += times * b[t];
     }
-    if (border == Border::replicate && (i == 0 || i == n - 1)) {
-      // An end pixel also stands for all of its copies beyond the edge, as far as the outermost node reaches.
-      const double outward = i == 0 ? -1.0 : 1.0;
-      const auto copies = static_cast<Index>(std::ceil(4 * spacing)) + 1;
-      for (Index c = 0; c <= copies; ++c) {
-        const double position = (i == 0 ? 2.0 : static_cast<double>(nodes - 3)) +
-                                outward * static_cast<double>(c) / spacing;
-        for (int t = 0; t < 4; ++t) {
-          const Index node = start + t;
-          if (node >= nodes) continue;
-          const double x = std::fabs(position - static_cast<double>(node));
-          if (x < 2) down[t] += x < 1 ? 2.0 / 3 - x * x + 0.5 * x * x * x : (2 - x) * (2 - x) * (2 - x) / 6;
-        }
-      }
-    }
-    for (int t = 0; t < 4; ++t) {
-      expand[t] = static_cast<float>(up[t]);
-      node_sum[static_cast<std::size_t>(start + t)] += down[t];
+    if (border_ == Border::replicate && at_end) copies_beyond(i, first, down);
+    start(i) = static_cast<std::int32_t>(first);
+    for (Index t = 0; t < 4; ++t) {
+      expand(i)[t] = static_cast<float>(up[t]);
+      reduce(i)[t] = static_cast<float>(down[t]);
     }
   }
-  for (Index i = 0; i < n; ++i)
-    for (Index t = 0; t < 4; ++t) {
-      const double sum = node_sum[static_cast<std::size_t>(spline.start[static_cast<std::size_t>(i)] + t)];
-      const auto at = static_cast<std::size_t>(4 * i + t);
-      spline.reduce[at] = sum > 0 ? static_cast<float>(reduce[at] / sum) : 0.0f;
+
+  // An end pixel also stands for all of its copies beyond the edge, as far as the outermost node reaches.
+  void copies_beyond(Index i, Index first, double* down) const {
+    const double position = i == 0 ? 2.0 : static_cast<double>(nodes_ - 3), step = i == 0 ? -inverse_ : inverse_;
+    for (Index c = 1; c <= static_cast<Index>(std::ceil(4 * spacing_)) + 1; ++c)
+      for (Index t = 0; t < 4 && first + t < nodes_; ++t) {
+        const double x = std::fabs(position + step * static_cast<double>(c) - static_cast<double>(first + t));
+        if (x < 2) down[t] += x < 1 ? 2.0 / 3 - x * x + 0.5 * x * x * x : (2 - x) * (2 - x) * (2 - x) / 6;
+      }
+  }
+
+  // Makes each node a weighted mean. The pixels between two nodes are summed first: they share their four nodes.
+  void normalise() {
+    std::vector<float> sum(static_cast<std::size_t>(nodes_ + 4), 0.0f);
+    for (Index i = 0, stop; i < n_; i = stop) {
+      float four[4] = {0, 0, 0, 0};
+      for (stop = i; stop < n_ && start(stop) == start(i); ++stop)
+        for (Index t = 0; t < 4; ++t) four[t] += reduce(stop)[t];
+      for (Index t = 0; t < 4; ++t) sum[static_cast<std::size_t>(start(i) + t)] += four[t];
     }
-}
+    for (float& s : sum) s = s > 0 ? 1 / s : 0;
+    for (Index i = 0; i < n_; ++i)
+      for (Index t = 0; t < 4; ++t) reduce(i)[t] *= sum[static_cast<std::size_t>(start(i) + t)];
+  }
+
+  Index n_, nodes_;
+  Border border_;
+  double spacing_, inverse_, offset_ = 0;
+  Index last_start_ = 0;
+  Spline& spline_;
+};
 
 }  // namespace
 
 Index border_index(Index i, Index n, Border border) {
   if (i >= 0 && i < n) return i;
   if (border == Border::replicate) return i < 0 ? 0 : n - 1;
+  const Index mirror = border == Border::reflect ? 0 : 1;
+  if (i < 0 && i > -n) return -i - mirror;
+  if (i >= n && i < 2 * n - 1) return 2 * (n - 1) - i + mirror;
   const Index period = border_period(n, border);
   i %= period;
   if (i < 0) i += period;
-  if (i < n) return i;
-  return (border == Border::reflect ? period : period - 1) - i;
+  return i < n ? i : period - mirror - i;
 }
 
 void Axis::needed(Index begin, Index end, Index& low, Index& high) const {
@@ -231,6 +288,12 @@ void Axis::needed(Index begin, Index end, Index& low, Index& high) const {
   }
 }
 
+Accuracy level_path(Index width, Index height, double sigma) {
+  (void)width, (void)height;
+  const double reach = std::floor(kLevel.tail * sigma + 0.5);
+  return reach >= 1 && reach <= 10 ? Accuracy::bytes : Accuracy::level;
+}
+
 void plan_axis(const AxisKey& key, Axis& axis) {
   const Index n = key.n;
   const double sigma = std::min(key.sigma, 1e15);  // any wider is uniform over any row that fits in memory
@@ -242,6 +305,13 @@ void plan_axis(const AxisKey& key, Axis& axis) {
   const double full_radius = key.radius >= 0 ? static_cast<double>(key.radius) : std::floor(4 * sigma + 0.5);
   if (key.accuracy == static_cast<int>(Accuracy::exact)) {
     make_kernel(n, sigma, full_radius, key.border, axis.kernel);
+    return;
+  }
+  if (key.accuracy == static_cast<int>(Accuracy::bytes)) {
+    const double reach = std::floor(kLevel.tail * sigma + 0.5);
+    axis.kernel.first = -static_cast<Index>(reach);
+    axis.kernel.taps = 2 * static_cast<Index>(reach) + 1;
+    make_byte_kernel(sigma, static_cast<Index>(reach), axis.bytes);
     return;
   }
   const Quality& quality = key.accuracy == static_cast<int>(Accuracy::level) ? kLevel : kFine;
@@ -259,7 +329,7 @@ void plan_axis(const AxisKey& key, Axis& axis) {
   }
   axis.spline = true;
   axis.nodes = nodes;
-  make_spline(n, spacing, nodes, key.border, axis.weights);
+  SplinePlan(n, spacing, nodes, key.border, axis.weights).make();
   const double in_cells = kTruncatedSigma * sigma / spacing;
   const double coarse = std::sqrt(in_cells * in_cells - 2.0 / 3);
   make_kernel(nodes, coarse, std::ceil(quality.coarse_tail * coarse), key.border, axis.kernel);

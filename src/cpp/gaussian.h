@@ -32,6 +32,13 @@ struct Kernel {
   std::vector<float> group_weights;
 };
 
+// The same kernel for bytes: weights of the centre and of each pair of neighbours around it, in 1/65536, summing to
+// one exactly.
+struct ByteKernel {
+  Index radius = 0;
+  std::vector<std::uint16_t> weights;  // (radius + 1,)
+};
+
 // How pixels and coarse nodes meet: pixel i touches the nodes start[i] .. start[i] + 3 with these weights.
 struct Spline {
   std::vector<std::int32_t> start;  // (n,), never decreasing
@@ -53,6 +60,7 @@ struct AxisKey {
 // How near to the reference the result must be; see spec of the error bounds in docs/numerics.md.
 enum class Accuracy : int {
   level,  // one level of uint8
+  bytes,  // the same, by the direct filter in 16-bit fixed point
   fine,   // 5e-4 of the range
   exact,  // the full kernel, for method="direct" and for a given kernel size
 };
@@ -64,11 +72,15 @@ struct Axis {
   bool spline = false;
   Spline weights;
   Kernel kernel;
+  ByteKernel bytes;
   Border border = Border::reflect;
 
   // First and last node that the outputs of nodes [begin, end) read.
   void needed(Index begin, Index end, Index& low, Index& high) const;
 };
+
+// How uint8 boxes are best blurred to within a level.
+Accuracy level_path(Index width, Index height, double sigma);
 
 void plan_axis(const AxisKey& key, Axis& axis);
 

@@ -26,6 +26,10 @@ struct Plane {
   std::byte* origin;
   std::ptrdiff_t height, width, channels;
   std::ptrdiff_t row_stride, column_stride, channel_stride;
+  // The first pixel of a float plane, as it was before anything was written: near the others, so that sums lose least
+  // when it is taken away from them.
+  float pivot[4];
+  bool huge;  // float32 so large that a difference of two might overflow
 
   // The samples of a row lie one after the other, so that a row can be read and written in place.
   bool packed(std::ptrdiff_t item) const {

@@ -49,6 +49,7 @@ struct BlurJob {
   const Axis* horizontal;
   const StoredNodes* stored;
   Index stored_count;
+  bool bytes;  // in 16-bit fixed point: see byte_blur.h
 };
 
 struct MosaicJob {

@@ -3,14 +3,16 @@
 #include <type_traits>
 
 #include "blur.h"
+#include "byte_blur.h"
 #include "fill.h"
 #include "mosaic.h"
 
 namespace {
 
-// Calls `f` with the sample type that a dtype names.
+// Calls `f` with the sample type of a plane of this dtype.
 template <class F>
-inline auto with_sample(fastblur::Dtype dtype, const F& f) {
+inline auto with_sample(fastblur::Dtype dtype, const fastblur::Plane& plane, const F& f) {
+  if (plane.huge) return f(F32Huge{});
   switch (dtype) {
     case fastblur::Dtype::u8:
       return f(U8{});
@@ -31,25 +33,28 @@ using namespace fastblur;
 constexpr Kernels table = {
     FASTBLUR_STRING(FASTBLUR_LEVEL),
     [](Dtype d, const BlurJob& job) {
-      return with_sample(d, [&](auto s) { return blur_scratch<decltype(s)>(job); });
+      if (job.bytes) return byte_blur_scratch(job);
+      return with_sample(d, job.plane, [&](auto s) { return blur_scratch<decltype(s)>(job); });
     },
     [](Dtype d, const BlurJob& job, Index begin, Index end, std::byte* scratch) {
-      with_sample(d, [&](auto s) { blur_band<decltype(s)>(job, begin, end, scratch); });
+      if (job.bytes) return byte_blur_band(job, begin, end, scratch);
+      with_sample(d, job.plane, [&](auto s) { blur_band<decltype(s)>(job, begin, end, scratch); });
     },
     [](Dtype d, const BlurJob& job, Index begin, Index end, float* rows, Index stride, std::byte* scratch) {
-      with_sample(d, [&](auto s) { blur_nodes<decltype(s)>(job, begin, end, rows, stride, scratch); });
+      if (job.bytes) return byte_blur_nodes(job, begin, end, rows, stride, scratch);
+      with_sample(d, job.plane, [&](auto s) { blur_nodes<decltype(s)>(job, begin, end, rows, stride, scratch); });
     },
     [](Dtype d, const MosaicJob& job) {
-      return with_sample(d, [&](auto s) { return mosaic_scratch<decltype(s)>(job); });
+      return with_sample(d, job.plane, [&](auto s) { return mosaic_scratch<decltype(s)>(job); });
     },
     [](Dtype d, const MosaicJob& job, Index begin, Index end, std::byte* scratch) {
-      with_sample(d, [&](auto s) { mosaic_rows<decltype(s)>(job, begin, end, scratch); });
+      with_sample(d, job.plane, [&](auto s) { mosaic_rows<decltype(s)>(job, begin, end, scratch); });
     },
     [](Dtype d, const FillJob& job) {
-      return with_sample(d, [&](auto s) { return fill_scratch<decltype(s)>(job); });
+      return with_sample(d, job.plane, [&](auto s) { return fill_scratch<decltype(s)>(job); });
     },
     [](Dtype d, const FillJob& job, Index begin, Index end, std::byte* scratch) {
-      with_sample(d, [&](auto s) { fill_rows<decltype(s)>(job, begin, end, scratch); });
+      with_sample(d, job.plane, [&](auto s) { fill_rows<decltype(s)>(job, begin, end, scratch); });
     },
 };
 

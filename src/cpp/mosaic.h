@@ -29,6 +29,8 @@ template <>
 struct ColumnSum<F32> {
   using Type = double;
 };
+template <>
+struct ColumnSum<F32Huge> : ColumnSum<F32> {};
 
 template <class S>
 FASTBLUR_INLINE auto summand(typename S::Item item) {
@@ -42,7 +44,7 @@ FASTBLUR_INLINE auto summand(typename S::Item item) {
 // The mean in the sample type, rounded to nearest.
 template <class S>
 FASTBLUR_INLINE typename S::Item rounded(double mean) {
-  if constexpr (std::is_same<S, F32>::value)
+  if constexpr (std::is_same<typename S::Item, float>::value)
     return static_cast<float>(mean);
   else if constexpr (std::is_same<S, F16>::value)
     return float_to_half(static_cast<float>(mean));
@@ -105,7 +107,7 @@ class Mosaic {
       const Index right = cell_edge(j + 1, job_.columns, plane_.width);
       const double area = static_cast<double>((right - left) * height);
       for (Index c = 0; c < channels; ++c) {
-        Sum sum = 0;
+        std::conditional_t<std::is_floating_point<Sum>::value, double, std::uint64_t> sum = 0;
         for (Index x = left; x < right; ++x) sum += sums_[x * channels + c];
         const double mean = static_cast<double>(sum) / area;
         if (values_ != nullptr) {
@@ -121,6 +123,7 @@ class Mosaic {
 
   // As S::read would have it.
   float without_pivot(double mean, Index c) const {
+    if constexpr (std::is_same<S, F32Huge>::value) mean *= 0.25;
     if constexpr (S::floating) return static_cast<float>(mean - static_cast<double>(pivot_[c]));
     if constexpr (std::is_same<S, U16>::value) return static_cast<float>(mean - 32768.0);
     (void)c;

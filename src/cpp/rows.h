@@ -72,6 +72,23 @@ struct F32 {
     store_part(p, add(v, load(pivot)), count);
   }
 };
+// float32 beyond 2^100: a quarter of it, whose differences cannot overflow. The pivot comes in quarters too.
+struct F32Huge {
+  using Item = float;
+  static constexpr bool floating = true;
+  static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) {
+    return sub(mul(load(p), splat(0.25f)), load(pivot));
+  }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
+    return sub(mul(load_part(p, count), splat(0.25f)), load(pivot));
+  }
+  static FASTBLUR_INLINE void write(Item* p, Vec v, const float* pivot) {
+    store(p, mul(add(v, load(pivot)), splat(4.0f)));
+  }
+  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float* pivot, Index count) {
+    store_part(p, mul(add(v, load(pivot)), splat(4.0f)), count);
+  }
+};
 // Scratch: floats without a pivot, on behalf of the sample type `Of`.
 template <class Of>
 struct Scratch {
@@ -215,10 +232,15 @@ void filter(const float* const* rows, const float* FASTBLUR_RESTRICT weights, In
   });
 }
 
-// panel[c][0..15] = rows[0..15][c] for c < columns.
+// panel[c][0..15] = rows[0..15][c] for c < columns. `ahead` as for reduce.
 template <class S>
-void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot) {
+void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot,
+              Index ahead) {
+  constexpr Index per_line = 64 / static_cast<Index>(sizeof(typename S::Item));
   for (Index c = 0; c < columns; c += kLanes) {
+    if (ahead != 0 && c % per_line == 0)
+      for (Index i = 0; i < kPanel; ++i)
+        prefetch(reinterpret_cast<std::uintptr_t>(rows[i] + c) + static_cast<std::uintptr_t>(ahead));
     const Index left = columns - c < kLanes ? columns - c : kLanes;
     const float* p = pivot_at<S>(pivot, c);
     for (Index group = 0; group < kPanel; group += kLanes) {

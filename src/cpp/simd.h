@@ -113,6 +113,28 @@ FASTBLUR_INLINE void store_half(Half* p, Vec v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+using Words = __m512i;
+constexpr std::ptrdiff_t kWordLanes = 32;
+FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return _mm512_set1_epi16(static_cast<short>(x)); }
+FASTBLUR_INLINE Words load_words(const std::uint16_t* p) { return _mm512_loadu_si512(p); }
+FASTBLUR_INLINE Words load_words(const std::uint8_t* p) {
+  return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) { _mm512_storeu_si512(p, v); }
+FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtusepi16_epi8(v));
+}
+FASTBLUR_INLINE Words add_words(Words a, Words b) { return _mm512_add_epi16(a, b); }
+FASTBLUR_INLINE Words high_product(Words a, Words b) { return _mm512_mulhi_epu16(a, b); }
+template <int bits>
+FASTBLUR_INLINE Words shift_left(Words a) {
+  return _mm512_slli_epi16(a, bits);
+}
+template <int bits>
+FASTBLUR_INLINE Words shift_right(Words a) {
+  return _mm512_srli_epi16(a, bits);
+}
+
 // The first `count` lanes only; memory beyond them is neither read nor written.
 #define FASTBLUR_MASKED
 FASTBLUR_INLINE __mmask16 first_lanes(std::ptrdiff_t count) { return static_cast<__mmask16>((1u << count) - 1); }
@@ -127,6 +149,15 @@ FASTBLUR_INLINE Vec load_part(const std::uint16_t* p, std::ptrdiff_t count) {
 }
 FASTBLUR_INLINE Vec load_half_part(const Half* p, std::ptrdiff_t count) {
   return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(count), p));
+}
+FASTBLUR_INLINE __mmask32 first_words(std::ptrdiff_t count) {
+  return static_cast<__mmask32>((std::uint64_t{1} << count) - 1);
+}
+FASTBLUR_INLINE Words load_words_part(const std::uint8_t* p, std::ptrdiff_t count) {
+  return _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(first_words(count), p));
+}
+FASTBLUR_INLINE void store_words_part(std::uint8_t* p, Words v, std::ptrdiff_t count) {
+  _mm256_mask_storeu_epi8(p, first_words(count), _mm512_cvtusepi16_epi8(v));
 }
 FASTBLUR_INLINE void store_part(float* p, Vec v, std::ptrdiff_t count) {
   _mm512_mask_storeu_ps(p, first_lanes(count), v);
@@ -205,6 +236,33 @@ FASTBLUR_INLINE void store_half(Half* p, Vec v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+using Words = __m256i;
+constexpr std::ptrdiff_t kWordLanes = 16;
+FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return _mm256_set1_epi16(static_cast<short>(x)); }
+FASTBLUR_INLINE Words load_words(const std::uint16_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+FASTBLUR_INLINE Words load_words(const std::uint8_t* p) {
+  return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+}
+FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_packus_epi16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
+}
+FASTBLUR_INLINE Words add_words(Words a, Words b) { return _mm256_add_epi16(a, b); }
+FASTBLUR_INLINE Words high_product(Words a, Words b) { return _mm256_mulhi_epu16(a, b); }
+template <int bits>
+FASTBLUR_INLINE Words shift_left(Words a) {
+  return _mm256_slli_epi16(a, bits);
+}
+template <int bits>
+FASTBLUR_INLINE Words shift_right(Words a) {
+  return _mm256_srli_epi16(a, bits);
+}
+
 FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
   Vec a[8], b[8];
   for (int i = 0; i < 8; i += 2) {
@@ -268,6 +326,30 @@ FASTBLUR_INLINE void store_half(Half* p, Vec v) {
   for (int i = 0; i < 4; ++i) p[i] = float_to_half(f[i]);
 }
 
+using Words = __m128i;
+constexpr std::ptrdiff_t kWordLanes = 8;
+FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return _mm_set1_epi16(static_cast<short>(x)); }
+FASTBLUR_INLINE Words load_words(const std::uint16_t* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+FASTBLUR_INLINE Words load_words(const std::uint8_t* p) {
+  return _mm_unpacklo_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)), _mm_setzero_si128());
+}
+FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v); }
+FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) {
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(v, v));
+}
+FASTBLUR_INLINE Words add_words(Words a, Words b) { return _mm_add_epi16(a, b); }
+FASTBLUR_INLINE Words high_product(Words a, Words b) { return _mm_mulhi_epu16(a, b); }
+template <int bits>
+FASTBLUR_INLINE Words shift_left(Words a) {
+  return _mm_slli_epi16(a, bits);
+}
+template <int bits>
+FASTBLUR_INLINE Words shift_right(Words a) {
+  return _mm_srli_epi16(a, bits);
+}
+
 FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) { _MM_TRANSPOSE4_PS(v[0], v[1], v[2], v[3]); }
 
 #elif defined(__ARM_NEON) && defined(__aarch64__)
@@ -301,6 +383,27 @@ FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
 }
 FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) { vst1_u16(p, vqmovun_s32(vcvtnq_s32_f32(v))); }
 FASTBLUR_INLINE void store_half(Half* p, Vec v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
+
+using Words = uint16x8_t;
+constexpr std::ptrdiff_t kWordLanes = 8;
+FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return vdupq_n_u16(x); }
+FASTBLUR_INLINE Words load_words(const std::uint16_t* p) { return vld1q_u16(p); }
+FASTBLUR_INLINE Words load_words(const std::uint8_t* p) { return vmovl_u8(vld1_u8(p)); }
+FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) { vst1q_u16(p, v); }
+FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) { vst1_u8(p, vqmovn_u16(v)); }
+FASTBLUR_INLINE Words add_words(Words a, Words b) { return vaddq_u16(a, b); }
+FASTBLUR_INLINE Words high_product(Words a, Words b) {
+  const uint32x4_t low = vmull_u16(vget_low_u16(a), vget_low_u16(b)), high = vmull_high_u16(a, b);
+  return vuzp2q_u16(vreinterpretq_u16_u32(low), vreinterpretq_u16_u32(high));
+}
+template <int bits>
+FASTBLUR_INLINE Words shift_left(Words a) {
+  return vshlq_n_u16(a, bits);
+}
+template <int bits>
+FASTBLUR_INLINE Words shift_right(Words a) {
+  return vshrq_n_u16(a, bits);
+}
 
 FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
   const float32x4x2_t a = vtrnq_f32(v[0], v[1]), b = vtrnq_f32(v[2], v[3]);
@@ -337,11 +440,42 @@ FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) {
   *p = static_cast<std::uint16_t>(r < 0 ? 0 : r > 65535 ? 65535 : r);
 }
 FASTBLUR_INLINE void store_half(Half* p, Vec v) { *p = float_to_half(v); }
+
+using Words = std::uint16_t;
+constexpr std::ptrdiff_t kWordLanes = 1;
+FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return x; }
+FASTBLUR_INLINE Words load_words(const std::uint16_t* p) { return *p; }
+FASTBLUR_INLINE Words load_words(const std::uint8_t* p) { return *p; }
+FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) { *p = v; }
+FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) { *p = static_cast<std::uint8_t>(v > 255 ? 255 : v); }
+FASTBLUR_INLINE Words add_words(Words a, Words b) { return static_cast<Words>(a + b); }
+FASTBLUR_INLINE Words high_product(Words a, Words b) { return static_cast<Words>((std::uint32_t{a} * b) >> 16); }
+template <int bits>
+FASTBLUR_INLINE Words shift_left(Words a) {
+  return static_cast<Words>(a << bits);
+}
+template <int bits>
+FASTBLUR_INLINE Words shift_right(Words a) {
+  return static_cast<Words>(a >> bits);
+}
 FASTBLUR_INLINE void transpose(Vec (&)[kLanes]) {}
 
 #endif
 
-#ifndef FASTBLUR_MASKED  // the rest have no masked access: the part of a vector goes through a whole one on the stack
+#ifdef FASTBLUR_MASKED
+constexpr bool kMasked = true;
+#else  // the rest have no masked access: the part of a vector goes through a whole one on the stack
+constexpr bool kMasked = false;
+FASTBLUR_INLINE Words load_words_part(const std::uint8_t* p, std::ptrdiff_t count) {
+  std::uint8_t items[kWordLanes] = {};
+  std::memcpy(items, p, static_cast<std::size_t>(count));
+  return load_words(items);
+}
+FASTBLUR_INLINE void store_words_part(std::uint8_t* p, Words v, std::ptrdiff_t count) {
+  std::uint8_t items[kWordLanes];
+  store_words(items, v);
+  std::memcpy(p, items, static_cast<std::size_t>(count));
+}
 template <class Item>
 FASTBLUR_INLINE Vec load_part(const Item* p, std::ptrdiff_t count) {
   Item items[kLanes] = {};

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastblur import _core, cuda
 from fastblur._boxes import BOX_FORMATS, Floats, parse_column, parse_kernel_size, parse_relative, parse_rows, resolve
-from fastblur._images import Batch, View, finished, image_sizes, is_sequence, is_torch, open_images
+from fastblur._images import Batch, View, image_sizes, is_sequence, is_torch, open_images
 from fastblur._layout import resolve_layout
 from fastblur._threads import checked_threads, get_num_threads
 
@@ -93,8 +93,9 @@ def gaussian_blur(
     if call.batch is None:
         operation = cuda.GaussianBlur(border_mode, direct or kernel_size is not None, shape, radius)
         return call.run_cuda(operation, resolved)  # type: ignore[no-any-return]
+    call.batch.begin()
     _core.gaussian_blur(call.batch.views, resolved, call.shape, radius, border, direct, call.threads)
-    return finished(call.batch.result)  # type: ignore[no-any-return]
+    return call.batch.finish()  # type: ignore[no-any-return]
 
 
 def pixelate(
@@ -137,8 +138,9 @@ def pixelate(
     resolved = call.resolve(call.strength("block_size", block_size))
     if call.batch is None:
         return call.run_cuda(cuda.Pixelate(shape), resolved)  # type: ignore[no-any-return]
+    call.batch.begin()
     _core.pixelate(call.batch.views, resolved, call.shape, call.threads)
-    return finished(call.batch.result)  # type: ignore[no-any-return]
+    return call.batch.finish()  # type: ignore[no-any-return]
 
 
 def fill(
@@ -180,8 +182,9 @@ def fill(
     if call.batch is None:
         return call.run_cuda(cuda.Fill(values, shape), resolved)  # type: ignore[no-any-return]
     per_view = [_fill_value(values, view.dtype, view.shape[-1]) for view in call.batch.views]
+    call.batch.begin()
     _core.fill(call.batch.views, resolved, call.shape, per_view, call.threads)
-    return finished(call.batch.result)  # type: ignore[no-any-return]
+    return call.batch.finish()  # type: ignore[no-any-return]
 
 
 class _Call:
@@ -261,6 +264,7 @@ def _fill_value(value: npt.NDArray[Any], dtype: np.dtype[Any], channels: int) ->
 
 
 def _one_of(name: str, value: Any, accepted: dict[str, int]) -> int:
-    if not isinstance(value, str) or value not in accepted:
-        raise ValueError(f"{name} is {value!r}; accepted: {', '.join(repr(a) for a in accepted)}")
-    return accepted[value]
+    if isinstance(value, str) and value in accepted:
+        return accepted[value]
+    error = ValueError if isinstance(value, str) else TypeError
+    raise error(f"{name} is {value!r}; accepted: {', '.join(repr(a) for a in accepted)}")

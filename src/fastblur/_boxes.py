@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.float64]
 ToHost = Callable[[Any], Any]
 
 BOX_FORMATS = {"xyxy": 0, "xywh": 1, "cxcywh": 2}
+_KERNEL_LIMIT = 2**62
 _NONE = np.zeros(0)
 _ZERO = np.zeros(1)
 
@@ -86,6 +87,8 @@ def parse_column(name: str, value: Any, count: int, to_host: ToHost, *, positive
     """A scalar as shape (1,), or one value per box as shape (count,): finite, and positive or at least not negative."""
     bound = "greater than 0" if positive else "0 or greater"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(value, int) and abs(value) > 10**300:
+            raise ValueError(f"{name} is beyond the range of float64; accepted: finite and {bound}")
         if not math.isfinite(value) or value < 0 or (positive and value == 0):
             raise ValueError(f"{name} is {value}; accepted: finite and {bound}")
         return np.array([value], np.float64) if value else _ZERO
@@ -103,17 +106,19 @@ def parse_column(name: str, value: Any, count: int, to_host: ToHost, *, positive
 
 def parse_kernel_size(kernel_size: Any, count: int, to_host: ToHost) -> npt.NDArray[np.int64]:
     """Kernel radii from odd sizes: shape (1,) or (count,)."""
+    if isinstance(kernel_size, int) and kernel_size >= _KERNEL_LIMIT:
+        raise ValueError(f"kernel_size is {kernel_size}; accepted: odd, from 1 to below 2**62")
     sizes = np.asarray(to_host(kernel_size))
     if sizes.dtype.kind not in "iu" and not (sizes.size == 0 and sizes.ndim == 1):
         raise TypeError(f"kernel_size is {kernel_size!r}; accepted: an odd int, or one per box")
     if sizes.ndim > 1 or (sizes.ndim == 1 and len(sizes) != count):
         raise ValueError(f"kernel_size has shape {sizes.shape}; accepted: a scalar, or one value per box, ({count},)")
     flat = sizes.reshape(-1)
-    good = (flat >= 1) & (flat % 2 == 1) & (flat < 2**31)
+    good = (flat >= 1) & (flat % 2 == 1) & (flat < _KERNEL_LIMIT)
     if not good.all():
         bad = int(np.argmin(good))
         where = f"kernel_size[{bad}]" if sizes.ndim else "kernel_size"
-        raise ValueError(f"{where} is {flat[bad]}; accepted: odd, 1 or greater")
+        raise ValueError(f"{where} is {flat[bad]}; accepted: odd, from 1 to below 2**62")
     return np.ascontiguousarray((flat.astype(np.int64) - 1) // 2)
 
 

@@ -24,12 +24,24 @@ _ACCEPTED = (
 
 @dataclass
 class Batch:
-    """The images of one call, opened for writing."""
+    """The images of one call, opened for writing: `begin`, write the views, `finish`."""
 
     views: list[View]  # writable, with axes (N,) H, W, C; one per array
     sizes: npt.NDArray[np.int64]  # (images, 2): height, width, a 4-D view counting as its N images
     batched: bool  # whether the caller thinks of a batch rather than of one image
-    result: Any  # what to return once the views are finished
+    result: Any
+    copies: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]  # (out, image) where they are apart
+
+    def begin(self) -> None:
+        """Bring the pixels to where they are to be written. From here on the caller's memory changes."""
+        for target, source in self.copies:
+            np.copyto(target, source)
+
+    def finish(self) -> Any:
+        """What to return, once the views are written."""
+        if isinstance(self.result, list):
+            return [entry.make() if isinstance(entry, _Later) else entry for entry in self.result]
+        return self.result.make() if isinstance(self.result, _Later) else self.result
 
 
 def is_sequence(images: object) -> bool:
@@ -43,7 +55,8 @@ def open_images(images: Any, layout: str | None, out: Any) -> Batch:
         if is_sequence(out):
             raise TypeError(f"out is a {type(out).__name__}; accepted for {_kind(images)}: an array of its own kind")
         entry = _open(images, layout, out, None)
-        return Batch([entry.view], image_sizes([(entry.source.shape, entry.layout)]), "N" in entry.layout, entry.result)
+        sizes = image_sizes([(entry.source.shape, entry.layout)])
+        return Batch([entry.view], sizes, "N" in entry.layout, entry.result, _copies([entry], out))
 
     if out is not None and (not is_sequence(out) or len(out) != len(images)):
         received = f"{len(out)} arrays" if is_sequence(out) else f"a {type(out).__name__}"
@@ -53,7 +66,7 @@ def open_images(images: Any, layout: str | None, out: Any) -> Batch:
         _check_overlaps(entries)
     result = out if out is not None else [entry.result for entry in entries]
     sizes = image_sizes([(entry.source.shape, entry.layout) for entry in entries])
-    return Batch([entry.view for entry in entries], sizes, True, result)
+    return Batch([entry.view for entry in entries], sizes, True, result, _copies(entries, out))
 
 
 def image_sizes(arrays: Sequence[tuple[Sequence[int], str]]) -> npt.NDArray[np.int64]:
@@ -73,6 +86,12 @@ class _Entry:
     target: npt.NDArray[Any]  # what is written; the source itself in place
     view: View  # target, with axes (N,) H, W, C
     result: Any
+
+
+def _copies(entries: Sequence[_Entry], out: Any) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    if out is None:  # the copies are made already
+        return []
+    return [(entry.target, entry.source) for entry in entries if not _same_memory(entry.target, entry.source)]
 
 
 def _open(image: Any, layout: str | None, out: Any, element: int | None) -> _Entry:
@@ -105,7 +124,9 @@ def _as_numpy(image: Any, name: str) -> tuple[npt.NDArray[Any], bool]:
         return np.from_dlpack(image), False
     except (BufferError, RuntimeError, TypeError) as error:
         dtype = getattr(image, "dtype", "unknown")
-        raise TypeError(f"{name} is {_kind(image)} of dtype {dtype}; accepted: {', '.join(DTYPES)} ({error})") from error
+        raise TypeError(
+            f"{name} is {_kind(image)} of dtype {dtype}; accepted: {', '.join(DTYPES)} ({error})"
+        ) from error
 
 
 def _torch_as_numpy(tensor: Any, name: str) -> npt.NDArray[Any]:
@@ -118,7 +139,9 @@ def _torch_as_numpy(tensor: Any, name: str) -> npt.NDArray[Any]:
         raise TypeError(
             f"{name} is a {tensor.layout} tensor on {tensor.device}; accepted: torch.strided tensors on cpu or cuda"
         )
-    array: npt.NDArray[Any] = tensor.numpy()
+    if tensor.is_neg():
+        raise TypeError(f"{name} is a lazily negated view (tensor.is_neg()); accepted: images.resolve_neg()")
+    array: npt.NDArray[Any] = tensor.detach().numpy()
     return array
 
 
@@ -154,13 +177,6 @@ class _Later:
         return self.namespace.asarray(self.array)
 
 
-def finished(result: Any) -> Any:
-    """`result` of a Batch, once its views are written."""
-    if isinstance(result, list):
-        return [entry.make() if isinstance(entry, _Later) else entry for entry in result]
-    return result.make() if isinstance(result, _Later) else result
-
-
 def _check_out(image: Any, source: npt.NDArray[Any], out: Any, name: str, out_name: str) -> npt.NDArray[Any]:
     target, torch_like = _as_numpy(out, out_name)
     if is_torch(image) != torch_like or isinstance(image, np.ndarray) != isinstance(out, np.ndarray):
@@ -173,8 +189,8 @@ def _check_out(image: Any, source: npt.NDArray[Any], out: Any, name: str, out_na
         raise ValueError(f"{out_name} is read-only; accepted: a writable array")
     if _overlaps_itself(target):
         raise ValueError(
-            f"{out_name} has strides {target.strides} for shape {target.shape}, so that some of its elements share "
-            "memory (a broadcast view?); accepted: an array whose elements are apart"
+            f"{out_name} has strides {target.strides} for shape {target.shape}, so that elements share memory "
+            "(a broadcast view?); accepted: an array whose elements are apart"
         )
     if not _same_memory(source, target) and _share_memory(source, target):
         raise ValueError(f"{out_name} overlaps {name} in part; accepted: {name} itself, or memory apart from it")
@@ -220,16 +236,23 @@ def _share_memory(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
 
 
 def _overlaps_itself(array: npt.NDArray[Any]) -> bool:
-    """Whether two elements may share memory: a step along some axis that the axes within it reach across."""
-    extent = array.itemsize
+    """Whether two elements share memory."""
     if array.size == 0 or array.flags.c_contiguous or array.flags.f_contiguous:
         return False
-    for stride, size in sorted((abs(stride), size) for stride, size in zip(array.strides, array.shape, strict=True)):
-        if size > 1:
-            if stride < extent:
-                return True
-            extent += stride * (size - 1)
-    return False
+    steps = sorted((abs(step), size) for step, size in zip(array.strides, array.shape, strict=True) if size > 1)
+    extent = array.itemsize
+    apart = True  # each step reaches beyond all that the smaller ones span
+    for step, size in steps:
+        apart &= step >= extent
+        extent += step * (size - 1)
+    if apart:
+        return False
+    if any(step == 0 for step, _ in steps) or array.size > 1 << 24:
+        return True
+    offsets = np.zeros(1, np.int64)
+    for step, size in steps:
+        offsets = (offsets[:, None] + step * np.arange(size)).reshape(-1)
+    return bool((np.diff(np.sort(offsets)) < array.itemsize).any())
 
 
 def is_torch(image: object) -> bool:

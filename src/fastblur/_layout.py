@@ -21,6 +21,8 @@ def resolve_layout(
     name = "images" if element is None else f"images[{element}]"
     accepted = LAYOUTS if element is None else IMAGE_LAYOUTS
     if layout is not None:
+        if not isinstance(layout, str):
+            raise TypeError(f"layout is {layout!r}; accepted: {', '.join(repr(name) for name in accepted)}")
         if layout not in accepted:
             of_list = "" if element is None else " for a list of images"
             raise ValueError(f"layout is {layout!r}; accepted{of_list}: {', '.join(accepted)}")

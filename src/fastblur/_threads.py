@@ -7,6 +7,7 @@ import sys
 
 from fastblur import _core
 
+MOST_THREADS = 1024  # any more are taken as so many
 _chosen: tuple[int, int] | None = None  # (process id, threads), by set_num_threads
 
 
@@ -39,10 +40,10 @@ def get_num_threads() -> int:
     if given:
         if not given.isascii() or not given.isdigit() or int(given) < 1:
             raise ValueError(f"FASTBLUR_NUM_THREADS is {given!r}; accepted: a positive whole number")
-        return int(given)
+        return min(int(given), MOST_THREADS)
     inherited = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if inherited.isascii() and inherited.isdigit() and int(inherited) >= 1:
-        return int(inherited)
+        return min(int(inherited), MOST_THREADS)
     return _core.available_processors()
 
 
@@ -53,7 +54,7 @@ def checked_threads(name: str, n: object) -> int:
     count = int(n.__index__())
     if count < 1:
         raise ValueError(f"{name} is {count}; accepted: a positive int")
-    return min(count, 1024)
+    return min(count, MOST_THREADS)
 
 
 def _in_dataloader_worker() -> bool:
