@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -72,9 +72,15 @@ class Container(Protocol):
         """What to give back to the caller for an array made by `copy`."""
 
 
+@cache
+def _libraries(kind: type) -> frozenset[str]:
+    """The packages that a type and its bases come from."""
+    return frozenset(base.__module__.partition(".")[0] for base in kind.__mro__)
+
+
 def container_of(array: Any, driver: Driver) -> Container:
     """The container of a CUDA array."""
-    roots = {base.__module__.partition(".")[0] for base in type(array).__mro__}
+    roots = _libraries(type(array))
     if "torch" in roots:
         return TorchContainer()
     if "cupy" in roots:

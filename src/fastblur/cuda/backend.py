@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,8 +54,7 @@ def run_on_device(
         ImportError: if numba-cuda is not installed.
         CudaError: if there is no device, or the driver fails.
     """
-    if importlib.util.find_spec("numba_cuda") is None:
-        raise ImportError(f"images is a CUDA array, but {_INSTALL}")
+    _check_installed()
     driver = _driver_for_arrays()
     if out is not None and (not isinstance(out, (list, tuple)) or len(out) != len(images)):
         received = f"{len(out)} arrays" if isinstance(out, (list, tuple)) else f"a {type(out).__name__}"
@@ -110,6 +110,12 @@ def copy_to_host(array: Any) -> npt.NDArray[Any]:
         with driver.device(driver.device_of(address)):
             driver.download(int(interface.get("stream") or 0), address, host.reshape(-1).view(np.uint8))
     return host
+
+
+@cache
+def _check_installed() -> None:
+    if importlib.util.find_spec("numba_cuda") is None:
+        raise ImportError(f"images is a CUDA array, but {_INSTALL}")
 
 
 def _driver_for_arrays() -> Driver:
