@@ -102,6 +102,8 @@ def small_spline_kernel(access: SimpleNamespace) -> Any:
     def project_box(images: Any, box: Any, border: Any) -> None:
         g = geometry(images, box, border)
         for item in range(cuda.threadIdx.x, g.y_axis.nodes * g.x_axis.nodes, cuda.blockDim.x):
+            # A thread has a node or two: reading the geometry for each costs less than the registers to keep it.
+            g = geometry(images, box, border)
             q, k = divide(item, g.x_axis.nodes), remainder(item, g.x_axis.nodes)
             project(g.view, g.y_axis, g.x_axis, border, g.segment_rows, g.buffers.rows, g.buffers.grid, q, k)
         # The table of the decimation has been read; the interpolation's takes its place.
@@ -184,22 +186,12 @@ def small_direct_kernel(access: SimpleNamespace) -> Any:
         save_pivots(view, pivots, thread)
         fill_weights(weights_y, partial, view.height, box, border)
         fill_weights(weights_x, partial, view.width, box, border)
-        words = view.lines * view.words
+        words, samples = view.lines * view.words, view.width * view.channels
         for item in range(thread, view.height * words, threads):
             vertical(view, weights_y, radius_y, border, pivots, buffer, divide(item, words), remainder(item, words))
         cuda.syncthreads()
-        for item in range(thread, view.height * words, threads):
-            horizontal(
-                view,
-                box,
-                shape,
-                weights_x,
-                radius_x,
-                border,
-                pivots,
-                buffer,
-                divide(item, words),
-                remainder(item, words),
-            )
+        for item in range(thread, view.height * samples, threads):
+            row, sample = divide(item, samples), remainder(item, samples)
+            horizontal(view, box, shape, weights_x, radius_x, border, pivots, buffer, row, sample)
 
     return small_direct
