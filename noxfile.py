@@ -110,7 +110,9 @@ def sanitize(session: nox.Session) -> None:
     compiler = os.environ.get("CXX") or shutil.which("g++") or "c++"
     libraries = ["libasan.so", "libubsan.so", "libstdc++.so"]
     found = [
-        subprocess.run([compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+        subprocess.run(
+            [compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True
+        ).stdout.strip()
         for name in libraries
     ]
     preload = " ".join(str(Path(path).resolve()) for path in found if os.path.isabs(path))

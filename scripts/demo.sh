@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets up and blurs the faces of the photos in examples/: writes before_after.jpg and a blurred copy of the folder into
-# blurred/, and prints what it cost, beside OpenCV. Needs Python 3.10 or later and a C++ compiler; everything that is
+# Sets up and blurs the faces of the photos in examples/: writes blurred.before_after.jpg and a blurred copy of the folder
+# into blurred/, and prints what it cost, beside OpenCV. Needs Python 3.10 or later and a C++ compiler; everything that is
 # installed goes into .venv-demo/. PYTHON names the interpreter, python3 unless set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
