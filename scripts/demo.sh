@@ -8,8 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 environment=.venv-demo
 if [[ ! -x $environment/bin/python ]]; then
   "${PYTHON:-python3}" -m venv "$environment"
-  "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade pip
+  "$environment/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --upgrade pip
 fi
 echo "Building and installing fastblur into $environment/ ..."
-"$environment/bin/python" -m pip install --quiet ".[dataset]" "opencv-python-headless>=4.10"
+"$environment/bin/python" -m pip install --quiet --quiet ".[dataset]" "opencv-python-headless>=4.10"
 exec "$environment/bin/python" examples/quickstart.py "$@"

@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 runner=.nox/runner
 if ! "$runner/bin/python" -c "import nox" 2>/dev/null; then
   "${PYTHON:-python3}" -m venv --clear "$runner"
-  "$runner/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade pip "nox>=2025.2.9"
+  "$runner/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --upgrade pip "nox>=2025.2.9"
 fi
 
 sessions=()
