@@ -45,7 +45,7 @@ def fold(weights: Matrix, first: npt.NDArray[np.int64], n: int, border: str) -> 
     rows = np.arange(len(first))[:, None]
     columns = reference.border_index(first[:, None] + np.arange(weights.shape[1]), n, border)
     flat = np.bincount((rows * n + columns).ravel(), weights.ravel(), len(first) * n)
-    return flat.reshape(len(first), n)
+    return np.asarray(flat, np.float64).reshape(len(first), n)
 
 
 def kernel_matrix(n: int, sigma: float, radius: int, border: str) -> Matrix:
