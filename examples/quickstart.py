@@ -68,8 +68,9 @@ def seconds(functions: list[Callable[..., None]], photos: list[Photo], *args: An
     return [median(taken) for taken in times]
 
 
-def before_and_after(before: Photo, after: Photo, boxes: npt.NDArray[np.float64], target: Path) -> None:
-    """The part of a photo with the faces, before above after."""
+def before_and_after(before: Photo, boxes: npt.NDArray[np.float64], target: Path) -> None:
+    """The part of a photo with the faces, before above after, with the margin and the soft edge of the command."""
+    after = fastblur.gaussian_blur(before, boxes, sigma=SIGMA, relative=True, margin=0.1, feather=0.1)
     height, width = before.shape[:2]
     top = max(0, int(boxes[:, 1].min() - 0.04 * height))
     bottom = min(height, int(boxes[:, 3].max() + 0.04 * height))
@@ -80,10 +81,8 @@ def before_and_after(before: Photo, after: Photo, boxes: npt.NDArray[np.float64]
 
 def main() -> int:
     names, photos, faces = load(EXAMPLES / "photos", EXAMPLES / "faces.json")
-    blurred = [photo.copy() for photo in photos]
-    blur(blurred, faces)
     crowd = max(range(len(photos)), key=lambda i: len(faces[i]))
-    before_and_after(photos[crowd], blurred[crowd], faces[crowd], PICTURE)
+    before_and_after(photos[crowd], faces[crowd], PICTURE)
 
     pixels = sum(photo.shape[0] * photo.shape[1] for photo in photos)
     inside = sum(int(np.prod(np.ceil(box[2:]) - np.floor(box[:2]))) for boxes in faces for box in boxes)
