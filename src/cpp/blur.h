@@ -129,7 +129,7 @@ class Blur {
         const Item* rows[kPanel];
         for (Index i = 0; i < kPanel; ++i) rows[i] = pixels(smaller(begin + i, end - 1), x, count, i);
         to_panel<S>(rows, count * channels_, h_.spline ? panel_ : panel_ + x * channels_ * kPanel,
-                    pivot_at<S>(pivot_, x * channels_));
+                    pivot_at<S>(pivot_, x * channels_), packed_ ? kPanel * plane_.row_stride : 0);
         if (h_.spline) reduce_panel(x, x + count);
       }
     }
@@ -162,7 +162,7 @@ class Blur {
                   static_cast<std::size_t>(count * channels_) * sizeof(float));
     const float* rows[kPanel];
     for (Index i = 0; i < kPanel; ++i) rows[i] = node(smaller(begin + i, end - 1));
-    to_panel<Scratch<S>>(rows, count * channels_, panel_, nullptr);
+    to_panel<Scratch<S>>(rows, count * channels_, panel_, nullptr, 0);
     if (h_.spline) reduce_panel(x1, x2);
   }
 
@@ -257,7 +257,7 @@ class Blur {
     if (h_.spline) {
       const float* rows[kPanel];
       for (Index i = 0; i < kPanel; ++i) rows[i] = node_rows_ + smaller(i, stop - k - 1) * node_width_;
-      to_panel<Scratch<S>>(rows, h_.nodes * channels_, node_panel_, nullptr);
+      to_panel<Scratch<S>>(rows, h_.nodes * channels_, node_panel_, nullptr, 0);
     }
     Index row = next_row_;
     for (Index x = 0; x < width_; x += tile_) row = write_tile(x, smaller(x + tile_, width_), k, stop, begin, end);

@@ -101,7 +101,7 @@ Boxes resolve_boxes(const Rows& rows, BoxFormat format, const std::int64_t* size
 }
 
 std::vector<std::int32_t> overlap_levels(const std::int32_t* image, const std::int32_t* working, std::int64_t count) {
-  constexpr std::size_t kFew = 64;
+  constexpr std::size_t kFew = 256;
   constexpr std::int32_t kCells = 64;  // of the grid, along each axis
   std::vector<std::int32_t> level(static_cast<std::size_t>(count), 0);
   if (count == 0) return level;

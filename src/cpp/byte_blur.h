@@ -32,7 +32,8 @@ class ByteBlur {
         border_(radius_ * plane_.channels),
         length_(plane_.width * plane_.channels),
         packed_(plane_.packed(1)),
-        readable_(packed_ && length_ >= kWordLanes),
+        narrow_(length_ < kWordLanes),
+        readable_(packed_ && (!narrow_ || kMasked)),
         finish_(plane_, job.mask, plane_.width, nullptr, arena) {
     stride_ = (length_ + kWidest + 63) / 64 * 64;
     slots_ = readable_ ? radius_ + kRows : 2 * radius_ + 2 * kRows;
@@ -45,10 +46,14 @@ class ByteBlur {
         store_words(splats_ + t * kWordLanes, splat_word(axis_.bytes.weights[static_cast<std::size_t>(t)]));
     fold_ = arena.take<Index>(2 * border_);
     if (fold_ != nullptr)
-      for (Index i = 0; i < border_; ++i) {
-        const Index channels = plane_.channels, pixel = i / channels, c = i % channels;
-        fold_[i] = fastblur::border_index(pixel - radius_, plane_.width, axis_.border) * channels + c;
-        fold_[border_ + i] = fastblur::border_index(plane_.width + pixel, plane_.width, axis_.border) * channels + c;
+      for (Index i = 0; i < radius_; ++i) {
+        const Index channels = plane_.channels;
+        const Index before = fastblur::border_index(i - radius_, plane_.width, axis_.border) * channels;
+        const Index after = fastblur::border_index(plane_.width + i, plane_.width, axis_.border) * channels;
+        for (Index c = 0; c < channels; ++c) {
+          fold_[i * channels + c] = before + c;
+          fold_[border_ + i * channels + c] = after + c;
+        }
       }
     if (!finish_.direct()) values_ = arena.take<float>(padded(stride_));
   }
@@ -76,8 +81,11 @@ class ByteBlur {
   std::uint16_t* row(Index i) const { return rows_ + i * (stride_ + 2 * border_) + border_; }
 
   void copy_row(Index y, std::uint8_t* out) const {
-    if (packed_)
-      std::memcpy(out, plane_.row(y), static_cast<std::size_t>(length_));
+    const auto* row = reinterpret_cast<const std::uint8_t*>(plane_.row(y));
+    if (packed_ && narrow_)
+      store_words(out, load_words_part(row, length_));
+    else if (packed_)
+      std::memcpy(out, row, static_cast<std::size_t>(length_));
     else
       gather(plane_, y, 0, plane_.width, out);
   }
@@ -104,6 +112,17 @@ class ByteBlur {
     const Index count = end - begin + 2 * radius_;
     for (Index j = 0; j < count; ++j)
       window_[j] = original(fastblur::border_index(begin - radius_ + j, plane_.height, axis_.border), begin);
+    if (narrow_) {
+      for (Index r = 0; r < end - begin; ++r) {
+        const std::uint8_t* const* centre = window_ + r + radius_;
+        Words sum[1];
+        filtered<1, true>(sum, [&](Index t, int) {
+          return readable_ ? load_words_part(centre[t], length_) : load_words(centre[t]);
+        });
+        store_words(row(r), sum[0]);
+      }
+      return;
+    }
     sweep_words([&](const auto& at) {
       constexpr int n = std::decay_t<decltype(at)>::size;
       for (Index r = 0; r < end - begin; ++r) {
@@ -139,7 +158,11 @@ class ByteBlur {
         }
       });
       finish_.put(y, 0, plane_.width, values_);
-    } else if (readable_) {
+    } else if (narrow_) {
+      Words sum[1];
+      sums(Places<1>{{0}}, sum);
+      store_words_part(finish_.row(y), level(sum[0]), length_);
+    } else {
       std::uint8_t* out = finish_.row(y);
       sweep_words([&](const auto& at) {
         constexpr int n = std::decay_t<decltype(at)>::size;
@@ -147,12 +170,6 @@ class ByteBlur {
         sums(at, sum);
         for (int u = 0; u < n; ++u) store_words(out + at[u], level(sum[u]));
       });
-    } else {
-      Words sum[1];
-      sums(Places<1>{{0}}, sum);
-      std::uint8_t whole[kWordLanes];
-      store_words(whole, level(sum[0]));
-      std::memcpy(finish_.row(y), whole, static_cast<std::size_t>(length_));
     }
   }
 
@@ -160,7 +177,7 @@ class ByteBlur {
   // ends with it and overlaps the one before; else it goes on beyond.
   template <class Body>
   FASTBLUR_INLINE void sweep_words(const Body& body) const {
-    const Index last = readable_ ? length_ - kWordLanes : length_;
+    const Index last = readable_ && !narrow_ ? length_ - kWordLanes : length_;
     const auto place = [&](Index at) { return at < last ? at : last; };
     Index at = 0;
     for (; at + 3 * kWordLanes < length_; at += 4 * kWordLanes)
@@ -196,7 +213,8 @@ class ByteBlur {
   const Axis& axis_;
   Index radius_, border_, length_;
   bool packed_;
-  bool readable_;  // whole vectors can be read from the image's own rows
+  bool narrow_;    // a row is less than a vector
+  bool readable_;  // rows can be read where they lie in the image, as vectors
   Finish<U8> finish_;
 
   Index stride_ = 0, slots_ = 0;

@@ -232,10 +232,15 @@ void filter(const float* const* rows, const float* FASTBLUR_RESTRICT weights, In
   });
 }
 
-// panel[c][0..15] = rows[0..15][c] for c < columns.
+// panel[c][0..15] = rows[0..15][c] for c < columns. `ahead` as for reduce.
 template <class S>
-void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot) {
+void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot,
+              Index ahead) {
+  constexpr Index per_line = 64 / static_cast<Index>(sizeof(typename S::Item));
   for (Index c = 0; c < columns; c += kLanes) {
+    if (ahead != 0 && c % per_line == 0)
+      for (Index i = 0; i < kPanel; ++i)
+        prefetch(reinterpret_cast<std::uintptr_t>(rows[i] + c) + static_cast<std::uintptr_t>(ahead));
     const Index left = columns - c < kLanes ? columns - c : kLanes;
     const float* p = pivot_at<S>(pivot, c);
     for (Index group = 0; group < kPanel; group += kLanes) {

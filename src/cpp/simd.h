@@ -150,6 +150,15 @@ FASTBLUR_INLINE Vec load_part(const std::uint16_t* p, std::ptrdiff_t count) {
 FASTBLUR_INLINE Vec load_half_part(const Half* p, std::ptrdiff_t count) {
   return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(count), p));
 }
+FASTBLUR_INLINE __mmask32 first_words(std::ptrdiff_t count) {
+  return static_cast<__mmask32>((std::uint64_t{1} << count) - 1);
+}
+FASTBLUR_INLINE Words load_words_part(const std::uint8_t* p, std::ptrdiff_t count) {
+  return _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(first_words(count), p));
+}
+FASTBLUR_INLINE void store_words_part(std::uint8_t* p, Words v, std::ptrdiff_t count) {
+  _mm256_mask_storeu_epi8(p, first_words(count), _mm512_cvtusepi16_epi8(v));
+}
 FASTBLUR_INLINE void store_part(float* p, Vec v, std::ptrdiff_t count) {
   _mm512_mask_storeu_ps(p, first_lanes(count), v);
 }
@@ -453,7 +462,20 @@ FASTBLUR_INLINE void transpose(Vec (&)[kLanes]) {}
 
 #endif
 
-#ifndef FASTBLUR_MASKED  // the rest have no masked access: the part of a vector goes through a whole one on the stack
+#ifdef FASTBLUR_MASKED
+constexpr bool kMasked = true;
+#else  // the rest have no masked access: the part of a vector goes through a whole one on the stack
+constexpr bool kMasked = false;
+FASTBLUR_INLINE Words load_words_part(const std::uint8_t* p, std::ptrdiff_t count) {
+  std::uint8_t items[kWordLanes] = {};
+  std::memcpy(items, p, static_cast<std::size_t>(count));
+  return load_words(items);
+}
+FASTBLUR_INLINE void store_words_part(std::uint8_t* p, Words v, std::ptrdiff_t count) {
+  std::uint8_t items[kWordLanes];
+  store_words(items, v);
+  std::memcpy(p, items, static_cast<std::size_t>(count));
+}
 template <class Item>
 FASTBLUR_INLINE Vec load_part(const Item* p, std::ptrdiff_t count) {
   Item items[kLanes] = {};

@@ -124,7 +124,9 @@ def _as_numpy(image: Any, name: str) -> tuple[npt.NDArray[Any], bool]:
         return np.from_dlpack(image), False
     except (BufferError, RuntimeError, TypeError) as error:
         dtype = getattr(image, "dtype", "unknown")
-        raise TypeError(f"{name} is {_kind(image)} of dtype {dtype}; accepted: {', '.join(DTYPES)} ({error})") from error
+        raise TypeError(
+            f"{name} is {_kind(image)} of dtype {dtype}; accepted: {', '.join(DTYPES)} ({error})"
+        ) from error
 
 
 def _torch_as_numpy(tensor: Any, name: str) -> npt.NDArray[Any]:

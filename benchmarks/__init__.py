@@ -1,0 +1,1 @@
+"""fastblur's benchmarks for the CPU: see README.md for the method."""

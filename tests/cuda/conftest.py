@@ -1,0 +1,73 @@
+"""Fixtures of the CUDA tests that need no GPU."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from simulated import HostArray, RecordingDriver, SimulatedDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def recording(monkeypatch: pytest.MonkeyPatch) -> RecordingDriver:
+    """A driver that runs nothing and writes down everything."""
+    from fastblur.cuda import backend
+
+    driver = RecordingDriver()
+    monkeypatch.setattr(backend, "get_driver", lambda: driver)
+    return driver
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedDriver:
+    """A driver that runs kernels in Numba's simulator, in this process."""
+    if importlib.util.find_spec("numba_cuda") is None:
+        pytest.skip("numba-cuda is not installed")
+    if "numba" not in sys.modules:
+        os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
+    from numba import config
+
+    if not config.ENABLE_CUDASIM:
+        pytest.skip("Numba was imported without its simulator")
+    from fastblur.cuda import backend, plan
+
+    # The simulator spends its time on threads; the kernels take any number of whole warps.
+    monkeypatch.setattr(plan, "THREADS", 32)
+    monkeypatch.setattr(backend, "THREADS", 32)
+    driver = SimulatedDriver()
+    monkeypatch.setattr(backend, "get_driver", lambda: driver)
+    return driver
+
+
+@pytest.fixture
+def tiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every box takes the path of large boxes."""
+    from fastblur.cuda import plan
+
+    monkeypatch.setattr(plan, "SHARED_LIMIT", 0)
+
+
+@pytest.fixture
+def noise() -> Callable[..., np.ndarray[Any, Any]]:
+    """Random images over the whole range of an integer dtype, or from -3 to 5."""
+
+    def make(shape: tuple[int, ...], dtype: str, seed: int = 0) -> np.ndarray[Any, Any]:
+        rng = np.random.default_rng(seed)
+        if np.dtype(dtype).kind == "u":
+            return rng.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+        return (rng.random(shape) * 8 - 3).astype(dtype)
+
+    return make
+
+
+__all__ = ["HostArray", "noise", "recording", "simulated", "tiled"]

@@ -1,0 +1,169 @@
+"""Promise: a Gaussian blur of one box keeps the error bounds, for any input whatever."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import BORDER_MODES, DTYPES, GAUSSIANS, assert_close, check, exact, tolerance
+from strategies import PATTERNS, RANGES, Case, cases, sigmas, stretch
+
+import fastblur
+from fastblur import reference
+
+Float64 = npt.NDArray[np.float64]
+
+
+@pytest.mark.parametrize("kind", GAUSSIANS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(data=st.data())
+def test_any_box_of_any_image(dtype: str, kind: str, data: st.DataObject) -> None:
+    case: Case = data.draw(cases(dtype))
+    check(kind, case.image, case.box, case.strength(kind), **case.options(kind))
+
+
+@pytest.mark.parametrize("border_mode", BORDER_MODES)
+@pytest.mark.parametrize("kind", ["auto", "direct"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sigma", [0.7, 2.0, 4.3, 6.1, 13.0, 40.0])
+def test_gratings_of_every_period(dtype: str, kind: str, sigma: float, border_mode: str) -> None:
+    """All 63 in one call: across, along, and chequered, in turn."""
+    y, x = np.indices((45, 97))
+    waves = []
+    for period in range(2, 65):
+        position = (x, y * 2 + x, x + y // period % 2 * (period // 2))[period % 3]
+        waves.append(position % period * 2 >= period)
+    low, high = RANGES[dtype][0]
+    gratings = stretch(np.array(waves, np.float64), dtype, low, high)
+    method = {"auto": "auto", "direct": "direct"}[kind]
+    results = fastblur.gaussian_blur(gratings, None, sigma, layout="NHW", method=method, border_mode=border_mode)
+    whole = (0, 0, 97, 45)
+    for image, result in zip(gratings, results, strict=True):
+        assert_close(kind, result, image, exact(kind, image, whole, sigma, border_mode=border_mode), whole)
+
+
+@pytest.mark.parametrize("border_mode", BORDER_MODES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.__name__)
+def test_every_pattern_in_every_range(pattern: Any, dtype: str, border_mode: str) -> None:
+    rng = np.random.default_rng(7)
+    for low, high in RANGES[dtype]:
+        for height, width in [(1, 1), (1, 2), (2, 1), (3, 200), (33, 64), (150, 151)]:
+            image = stretch(pattern((height, width, 3), rng), dtype, low, high)
+            for sigma in (0.4, 3.9, 4.8, 25.0, 500.0):
+                for kind in ("auto", "direct"):
+                    check(kind, image, (0, 0, width, height), sigma, border_mode=border_mode)
+
+
+@pytest.mark.parametrize("border_mode", BORDER_MODES)
+@pytest.mark.parametrize("kind", ["auto", "direct"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tiny_boxes(dtype: str, kind: str, border_mode: str) -> None:
+    """Every size from 1x1 to 9x9, all in one ragged call for each sigma: the borders are all there is."""
+    rng = np.random.default_rng(3)
+    sizes = [(height, width) for height in range(1, 10) for width in range(1, 10)]
+    low, high = RANGES[dtype][0]
+    images = [stretch(rng.integers(0, 2, size).astype(float), dtype, low, high) for size in sizes]
+    for sigma in (0.1, 0.13, 0.5, 1.0, 2.3, 4.69, 4.71, 11.0, 100.0, 500.0):
+        results = fastblur.gaussian_blur(images, None, sigma, layout="HW", method=kind, border_mode=border_mode)
+        for image, result, (height, width) in zip(images, results, sizes, strict=True):
+            whole = (0, 0, width, height)
+            assert_close(kind, result, image, exact(kind, image, whole, sigma, border_mode=border_mode), whole)
+
+
+@functools.lru_cache(maxsize=256)
+def operator(n: int, sigma: float, border_mode: str) -> Float64:
+    """The (n, n) matrix that `method="auto"` applies to a row of n float32 pixels, from its impulse responses."""
+    impulses = np.eye(n, dtype=np.float32)[:, None, :]
+    responses = fastblur.gaussian_blur(impulses, None, sigma, layout="NHW", border_mode=border_mode)
+    return np.asarray(responses[:, 0, :].T, dtype=np.float64)
+
+
+@given(st.integers(1, 400), sigmas(), st.sampled_from(BORDER_MODES))
+def test_no_row_can_exceed_the_bound(n: int, sigma: float, border_mode: str) -> None:
+    """Half the L1 norm of a row of (operator - Gaussian) is the largest error of a row of range 1.
+
+    Two axes at most add up; the bound is for both.
+    """
+    difference = operator(n, sigma, border_mode) - reference.gaussian_matrix(n, sigma, None, border_mode)
+    assert np.abs(difference).sum(axis=1).max() / 2 <= 5e-4
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(data=st.data())
+def test_images_made_against_the_implementation(dtype: str, data: st.DataObject) -> None:
+    """Black and white by the sign of the operator's own error at one pixel: no image of that size does worse there."""
+    border_mode = data.draw(st.sampled_from(BORDER_MODES))
+    height, width = data.draw(st.integers(1, 200)), data.draw(st.integers(1, 200))
+    sigma = data.draw(sigmas(1.0, 120.0))
+    y, x = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    ours = np.outer(operator(height, sigma, border_mode)[y], operator(width, sigma, border_mode)[x])
+    true = np.outer(
+        reference.gaussian_matrix(height, sigma, None, border_mode)[y],
+        reference.gaussian_matrix(width, sigma, None, border_mode)[x],
+    )
+    low, high = RANGES[dtype][0]
+    for sign in (1, -1):
+        image = stretch((sign * (ours - true) > 0).astype(float), dtype, low, high)
+        check("auto", image, (0, 0, width, height), sigma, border_mode=border_mode)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("kind", GAUSSIANS)
+def test_the_largest_finite_floats(kind: str, dtype: str) -> None:
+    """The range itself does not fit in the dtype; the answer does."""
+    largest = float(np.finfo(dtype).max)
+    image = stretch(np.random.default_rng(0).integers(0, 2, (40, 50)).astype(float), dtype, -largest, largest)
+    for strength in (3, 15):
+        check(kind, image, (0, 0, 50, 40), strength)
+
+
+@pytest.mark.parametrize("kind", GAUSSIANS)
+def test_subnormal_floats(kind: str) -> None:
+    image = (np.random.default_rng(0).random((40, 50)) * 1e-39).astype(np.float32)
+    for strength in (3, 15):
+        check(kind, image, (0, 0, 50, 40), strength)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", ["auto", "direct"])
+def test_one_bright_channel_does_not_leak(kind: str, dtype: str) -> None:
+    """Channels are independent: a black channel beside a white and a noisy one stays black."""
+    image = np.zeros((50, 70, 4), dtype)
+    low, high = RANGES[dtype][0]
+    image[..., 1] = high
+    image[..., 2] = stretch(np.random.default_rng(1).random((50, 70)), dtype, low, high)
+    for sigma in (1.5, 9.0, 70.0):
+        result = check(kind, image, (3, 4, 66, 45), sigma)
+        assert not result[..., 0].any()
+        assert not result[..., 3].any()
+        np.testing.assert_array_equal(result[..., 1], image[..., 1])
+
+
+@pytest.mark.parametrize("method", ["auto", "direct"])
+def test_the_answer_is_symmetric(method: str) -> None:
+    """Up to the bound: the blur of the mirror image is the mirror image of the blur, and of the transpose likewise."""
+    image = np.random.default_rng(2).random((61, 83)).astype(np.float32)
+    for sigma in (2.0, 7.5, 30.0):
+        blurred = fastblur.gaussian_blur(image, None, sigma, method=method)
+        allowed = 2 * tolerance(method, image)
+        for turn in (np.flipud, np.fliplr, np.transpose):
+            turned = fastblur.gaussian_blur(np.ascontiguousarray(turn(image)), None, sigma, method=method)
+            assert np.abs(turned - turn(blurred)).max() <= allowed
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.124])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_kernel_of_one_tap_changes_no_level(dtype: str, sigma: float) -> None:
+    """R = int(4 sigma + 0.5) is 0 below sigma 0.125: the identity, to the level, and for floats within the bound."""
+    low, high = RANGES[dtype][0]
+    image = stretch(np.random.default_rng(5).random((20, 30, 3)), dtype, low, high)
+    for kind in ("auto", "direct"):
+        result = check(kind, image, (0, 0, 30, 20), sigma)
+        if image.dtype.kind == "u":
+            np.testing.assert_array_equal(result, image)
