@@ -118,7 +118,7 @@ void register_boxes(py::module_& module) {
       .def_property_readonly("feather", [](const Boxes& b) { return copied(b.feather, 1); })
       .def_property_readonly("strength", [](const Boxes& b) { return copied(b.strength, 1); });
   module.def("resolve_boxes", &resolve, py::arg("coordinates").noconvert(), py::arg("image_index"),
-             py::arg("per_image"), py::arg("format"), py::arg("sizes").noconvert(), py::arg("margin").noconvert(),
+             py::arg("per_image"), py::arg("box_format"), py::arg("sizes").noconvert(), py::arg("margin").noconvert(),
              py::arg("margin_relative"), py::arg("feather").noconvert(), py::arg("feather_relative"),
              py::arg("strength").noconvert(), py::arg("strength_relative"));
   module.def(

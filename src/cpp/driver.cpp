@@ -39,23 +39,40 @@ float half_to_float(std::uint16_t h) {
   return (h & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
+// Whether every value of a float32 plane is below 2^-100. Usually the first looked at is not.
+bool is_tiny(const Plane& plane) {
+  for (Index y = 0; y < plane.height; ++y)
+    for (Index x = 0; x < plane.width; ++x)
+      for (Index c = 0; c < plane.channels; ++c) {
+        float value;
+        std::memcpy(&value, plane.row(y) + x * plane.column_stride + c * plane.channel_stride, sizeof value);
+        if (!(std::fabs(value) < 0x1p-100f)) return false;
+      }
+  return true;
+}
+
 // Reads the plane's first pixel. To be called before anything of the box is written.
 void take_pivot(Plane& plane, Dtype dtype) {
-  plane.huge = false;
+  plane.power = 0;
+  float largest = 0;
   for (Index c = 0; c < plane.channels; ++c) {
     const std::byte* sample = plane.origin + c * plane.channel_stride;
     plane.pivot[c] = 0;
     if (dtype == Dtype::f32) {
       std::memcpy(&plane.pivot[c], sample, sizeof(float));
-      if (std::fabs(plane.pivot[c]) >= 0x1p100f) plane.huge = true;
+      largest = std::max(largest, std::fabs(plane.pivot[c]));
     } else if (dtype == Dtype::f16) {
       std::uint16_t bits;
       std::memcpy(&bits, sample, sizeof bits);
       plane.pivot[c] = half_to_float(bits);
     }
   }
-  if (plane.huge)
-    for (float& p : plane.pivot) p *= 0.25f;
+  if (dtype != Dtype::f32) return;
+  if (largest >= 0x1p100f)
+    plane.power = kHugePower;
+  else if (largest < 0x1p-100f && is_tiny(plane))
+    plane.power = kTinyPower;
+  for (float& p : plane.pivot) p = std::ldexp(p, plane.power);
 }
 
 Planes planes_of(const Image& image, const std::int32_t* box) {
