@@ -21,9 +21,9 @@ constexpr double kLeastPiece = 16384;
 struct Planes {
   Plane first;
   Index count;
-  Index stride;            // bytes from one plane to the next
-  bool reversed;           // channels were stored last to first
-  bool transposed;         // rows of the plane run along the image's columns
+  Index stride;     // bytes from one plane to the next
+  bool reversed;    // channels were stored last to first
+  bool transposed;  // rows of the plane run along the image's columns
   Plane at(Index i) const {
     Plane plane = first;
     plane.origin += i * stride;
@@ -96,8 +96,8 @@ void prefetch(const Image& image, const std::int32_t* box) {
   const Index extent = (box[2] - box[0] - 1) * std::abs(image.column_stride) +
                        (image.channels - 1) * std::abs(image.channel_stride) + item;
   if (extent * (box[3] - box[1]) > 65536 || std::abs(image.column_stride) > std::abs(image.row_stride)) return;
-  const std::byte* first = image.data + box[1] * image.row_stride +
-                           (image.column_stride < 0 ? box[2] - 1 : box[0]) * image.column_stride;
+  const std::byte* first =
+      image.data + box[1] * image.row_stride + (image.column_stride < 0 ? box[2] - 1 : box[0]) * image.column_stride;
   for (std::int32_t y = box[1]; y < box[3]; ++y, first += image.row_stride)
     for (Index at = 0; at < extent + line - 1; at += line) __builtin_prefetch(first + std::min(at, extent - 1), 1);
 #else
@@ -223,7 +223,7 @@ class Blur final : public Operation {
     const std::int64_t radius = radii_.empty() ? -1 : radii_[radii_.size() == 1 ? 0 : row(box)];
     const std::int32_t* w = call_.working(box);
     const double sigma = call_.strength(box);
-    const Accuracy accuracy = direct_ || radius >= 0                    ? Accuracy::exact
+    const Accuracy accuracy = direct_ || radius >= 0                ? Accuracy::exact
                               : call_.image(box).dtype == Dtype::u8 ? level_path(w[2] - w[0], w[3] - w[1], sigma)
                                                                     : Accuracy::fine;
     return {n, sigma, radius, border_, static_cast<int>(accuracy)};
@@ -256,7 +256,12 @@ class Blur final : public Operation {
     const AxisKey vertical_key = key(box, plane.height);
     const Axis& vertical = worker.axis(vertical_key);
     const Axis& horizontal = worker.axis(key(box, plane.width));
-    return {plane, call_.mask(box, planes.transposed), &vertical, &horizontal, nullptr, 0,
+    return {plane,
+            call_.mask(box, planes.transposed),
+            &vertical,
+            &horizontal,
+            nullptr,
+            0,
             vertical_key.accuracy == static_cast<int>(Accuracy::bytes)};
   }
 
@@ -306,7 +311,8 @@ class Fill final : public Operation {
       std::copy_n(value + (planes.reversed ? channels - 1 - c : c) * item, item, ordered + c * item);
     const Index channel = planes.count > 1 ? (plane.origin - planes.first.origin) / planes.stride : 0;
     const FillJob job{plane, call_.mask(box, planes.transposed), ordered + channel * item};
-    call_.kernels.fill(image.dtype, job, begin, end, this_worker().scratch(call_.kernels.fill_scratch(image.dtype, job)));
+    call_.kernels.fill(image.dtype, job, begin, end,
+                       this_worker().scratch(call_.kernels.fill_scratch(image.dtype, job)));
   }
 
  private:
@@ -353,8 +359,7 @@ class Schedule {
       }
       return;
     }
-    const std::vector<std::int32_t> level =
-        overlap_levels(call_.boxes.image.data(), call_.boxes.working.data(), count);
+    const std::vector<std::int32_t> level = overlap_levels(call_.boxes.image.data(), call_.boxes.working.data(), count);
     std::vector<Index> order(static_cast<std::size_t>(count));
     for (Index i = 0; i < count; ++i) order[static_cast<std::size_t>(i)] = i;
     std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
@@ -362,8 +367,8 @@ class Schedule {
     });
     for (std::size_t begin = 0, end; begin < order.size(); begin = end) {
       end = begin;
-      while (end < order.size() && level[static_cast<std::size_t>(order[end])] ==
-                                       level[static_cast<std::size_t>(order[begin])])
+      while (end < order.size() &&
+             level[static_cast<std::size_t>(order[end])] == level[static_cast<std::size_t>(order[begin])])
         ++end;
       together(&order[begin], static_cast<Index>(end - begin));
     }
@@ -447,8 +452,8 @@ class Schedule {
     const Axis& h = worker.axis(blur_->key(box, plane.width));
     const auto needed = [&](Index begin, Index end, Index& low, Index& high) {
       const Index first = v.spline ? v.weights.start[static_cast<std::size_t>(begin)] : begin;
-      const Index last = v.spline ? std::min<Index>(v.weights.start[static_cast<std::size_t>(end - 1)] + 3, v.nodes - 1)
-                                  : end - 1;
+      const Index last =
+          v.spline ? std::min<Index>(v.weights.start[static_cast<std::size_t>(end - 1)] + 3, v.nodes - 1) : end - 1;
       v.needed(first, last + 1, low, high);
     };
     std::vector<StoredNodes> ranges;

@@ -125,8 +125,7 @@ class Finish {
       for (Index i = 0; i < pixels; ++i) {
         const double dx = (static_cast<double>(x + i) + 0.5 - (mask_.x1 + mask_.x2) / 2) / rx;
         const double rho = std::sqrt(dx * dx + dy * dy);
-        const double outside =
-            mask_.feather > 0 ? std::fmax(0.0, 1 - (rho - 1) * least / (mask_.feather + 1)) : 0.0;
+        const double outside = mask_.feather > 0 ? std::fmax(0.0, 1 - (rho - 1) * least / (mask_.feather + 1)) : 0.0;
         set(i, channels, rho <= 1 ? 1.0 : outside);
       }
     }

@@ -8,9 +8,7 @@ namespace fastblur {
 
 enum class Dtype : int { u8, u16, f16, f32 };
 
-constexpr std::ptrdiff_t item_size(Dtype dtype) {
-  return dtype == Dtype::u8 ? 1 : dtype == Dtype::f32 ? 4 : 2;
-}
+constexpr std::ptrdiff_t item_size(Dtype dtype) { return dtype == Dtype::u8 ? 1 : dtype == Dtype::f32 ? 4 : 2; }
 
 // One image (height, width, channels) in the caller's memory. Strides are in bytes and may have either sign.
 struct Image {

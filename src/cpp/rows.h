@@ -203,8 +203,8 @@ FASTBLUR_INLINE void expand(const float* const* nodes, const float* FASTBLUR_RES
 // outputs[i] = the sum over j of weights[kGroup j + i] * rows[j], i < kGroup. A long sum is taken in about sqrt(window)
 // parts, so that its rounding error grows with the square root of the window only.
 template <class S>
-void filter(const float* const* rows, const float* FASTBLUR_RESTRICT weights, Index window,
-                   float* const* outputs, Index length) {
+void filter(const float* const* rows, const float* FASTBLUR_RESTRICT weights, Index window, float* const* outputs,
+            Index length) {
   Index part = window;
   if (window > 64)
     for (part = 8; part * part < window;) part += 8;

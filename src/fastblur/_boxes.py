@@ -160,6 +160,8 @@ def _concatenated(entries: list[Floats]) -> Rows:
 
 
 def _float_array(value: Any, name: str, to_host: ToHost) -> Floats:
+    if getattr(value, "requires_grad", False):
+        raise TypeError(f"{name} is a tensor with requires_grad=True; accepted: one without, such as {name}.detach()")
     try:
         array = np.asarray(to_host(value))
     except ValueError as error:

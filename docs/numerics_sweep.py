@@ -1,0 +1,161 @@
+"""The worst-case errors of docs/numerics.md: python docs/numerics_sweep.py [--quick]
+
+Builds the matrix of one axis as src/cpp/gaussian.cpp builds it, in float64, and takes the largest error that any row of
+pixels can provoke: half the L1 norm of a row of (matrix - reference matrix), as a fraction of the pixels' range. First
+it holds these matrices to the installed fastblur, by blurring impulses; last it gives the installed fastblur the images
+that they say are the worst.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+import fastblur
+from fastblur import reference
+
+Matrix = npt.NDArray[np.float64]
+BORDERS = ("reflect", "symmetric", "replicate")
+TRUNCATED_SIGMA = 1 - 0.0003  # kTruncatedSigma
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The constants of the same names in gaussian.cpp."""
+
+    name: str
+    coarse_sigma: float
+    coarse_tail: float
+    least_spacing: float
+    tail: float
+
+
+BYTE_REACH = 10  # the largest radius of the direct filter for bytes, level_path()
+
+LEVEL = Quality("level (uint8)", 1.2, 3.5, 1.36, 3.2)
+FINE = Quality("fine (uint16, floats)", 2.2, 4.0, 2.0, 3.75)
+
+
+def fold(weights: Matrix, first: npt.NDArray[np.int64], n: int, border: str) -> Matrix:
+    """Row i of the (len(first), n) result: weights[i, t] added where pixel first[i] + t of the continued row stands."""
+    rows = np.arange(len(first))[:, None]
+    columns = reference.border_index(first[:, None] + np.arange(weights.shape[1]), n, border)
+    flat = np.bincount((rows * n + columns).ravel(), weights.ravel(), len(first) * n)
+    return np.asarray(flat, np.float64).reshape(len(first), n)
+
+
+def kernel_matrix(n: int, sigma: float, radius: int, border: str) -> Matrix:
+    """The (n, n) matrix of the sampled Gaussian, cut at `radius`."""
+    i = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * np.square(i / sigma))
+    return fold(np.tile(kernel / kernel.sum(), (n, 1)), np.arange(n) - radius, n, border)
+
+
+def cubic(x: Matrix) -> Matrix:
+    """The cubic B-spline: support -2..2, sum over the integers one, variance 1/3."""
+    x = np.abs(x)
+    inner, outer = 2 / 3 - x * x + x**3 / 2, np.maximum(2 - x, 0) ** 3 / 6
+    return np.where(x < 1, inner, outer)
+
+
+def axis_matrix(n: int, sigma: float, border: str, quality: Quality) -> tuple[Matrix, bool]:
+    """The (n, n) matrix that the automatic path applies, and whether it is the spline's."""
+    extent = n if border == "symmetric" else n - 1
+    cells = max(1, math.ceil(extent / (sigma / math.sqrt(quality.coarse_sigma**2 + 2 / 3))))
+    d = extent / cells
+    nodes = cells + (0 if border == "symmetric" else 1) + (4 if border == "replicate" else 0)
+    short = quality is LEVEL and int(quality.tail * sigma + 0.5) <= BYTE_REACH
+    if short or d < quality.least_spacing or n <= nodes + 2:
+        return kernel_matrix(n, sigma, min(int(4 * sigma + 0.5), int(quality.tail * sigma + 0.5)), border), False
+
+    offset = {"reflect": 0.0, "symmetric": 0.5 / d - 0.5, "replicate": 2.0}[border]
+    # Reduce: each node is the weighted mean of the pixels around it, in the row as the border continues it.
+    position = (np.arange(nodes) - offset) * d
+    first = np.floor(position - 2 * d).astype(np.int64)
+    x = first[:, None] + np.arange(math.ceil(4 * d) + 2)
+    weights = cubic((x - position[:, None]) / d)
+    reduce = fold(weights / weights.sum(axis=1, keepdims=True), first, n, border)
+    # Filter: sigma^2 = d^2 (s^2 + 1/3 + 1/3).
+    coarse = math.sqrt((TRUNCATED_SIGMA * sigma / d) ** 2 - 2 / 3)
+    smooth = kernel_matrix(nodes, coarse, math.ceil(quality.coarse_tail * coarse), border)
+    # Expand: the spline through these coefficients, at each pixel.
+    u = np.arange(n) / d + offset
+    first = np.floor(u).astype(np.int64) - 1
+    expand = fold(cubic(u[:, None] - first[:, None] - np.arange(4)), first, nodes, border)
+    return expand @ smooth @ reduce, True
+
+
+def installed_matrix(n: int, sigma: float, border: str) -> Matrix:
+    """The (n, n) matrix that fastblur applies to float32 rows: its answers to all impulses."""
+    rows = np.eye(n, dtype=np.float32)[:, None, :]
+    return np.asarray(
+        fastblur.gaussian_blur(rows, None, sigma, layout="NHW", border_mode=border)[:, 0, :].T, dtype=np.float64
+    )
+
+
+def error(matrix: Matrix, n: int, sigma: float, border: str) -> float:
+    exact = kernel_matrix(n, sigma, int(4 * sigma + 0.5), border)
+    return float(np.abs(matrix - exact).sum(axis=1).max() / 2)
+
+
+def attack(n: int, sigma: float, border: str) -> tuple[float, float]:
+    """The image of n x n bytes on which the pixel with the largest error errs most: what theory says of that pixel, and
+    the largest error of the installed fastblur on the image, in levels, rounding included."""
+    exact = kernel_matrix(n, sigma, int(4 * sigma + 0.5), border)
+    matrix = axis_matrix(n, sigma, border, LEVEL)[0]
+    i = int(np.abs(matrix - exact).sum(axis=1).argmax())
+    difference = np.outer(matrix[i], matrix[i]) - np.outer(exact[i], exact[i])
+    image = np.where(difference > 0, 255, 0).astype(np.uint8)
+    result = fastblur.gaussian_blur(image, None, sigma, border_mode=border)
+    theory = 255 * float(np.maximum(difference, 0).sum())
+    return theory, float(np.abs(result - exact @ image @ exact.T).max())
+
+
+def sigmas(per_octave: int) -> list[float]:
+    count = round(per_octave * math.log2(500 / 0.1))
+    return [0.1 * 5000 ** (i / count) for i in range(count + 1)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the sizes and sigmas")
+    quick = parser.parse_args().quick
+    lengths = [*range(1, 65, 5 if quick else 1), *range(67, 400, 90 if quick else 17)]
+    strengths = sigmas(1 if quick else 6)
+
+    off = 0.0
+    for n in lengths[:: 4 if quick else 9]:
+        for sigma in strengths[:: 4 if quick else 9]:
+            for border in BORDERS:
+                derived = axis_matrix(n, sigma, border, FINE)[0] if n > 1 else np.ones((1, 1))
+                off = max(off, float(np.abs(derived - installed_matrix(n, sigma, border)).sum(axis=1).max()))
+    print(f"derived matrices against the installed fastblur {fastblur.__version__}, float32: {off:.1e} of range\n")
+
+    print("| accuracy | path | border | one axis, of range | at n, sigma | both axes, of range | in levels of 255 |")
+    print("|---|---|---|---|---|---|---|")
+    for quality in (LEVEL, FINE):
+        for border in BORDERS:
+            worst = {True: (0.0, 0, 0.0), False: (0.0, 0, 0.0)}
+            for n in lengths[1:]:
+                for sigma in strengths:
+                    matrix, spline = axis_matrix(n, sigma, border, quality)
+                    worst[spline] = max(worst[spline], (error(matrix, n, sigma, border), n, sigma))
+            for spline, (largest, n, sigma) in worst.items():
+                path = "spline" if spline else f"direct, {quality.tail} sigma"
+                print(
+                    f"| {quality.name} | {path} | {border} | {largest:.2e} | {n}, {sigma:.3g} "
+                    f"| {2 * largest:.2e} | {2 * largest * 255:.2f} |"
+                )
+
+    print("\n| uint8, worst image of 61 x 61 | " + " | ".join(BORDERS) + " |\n|---|---|---|---|")
+    for sigma in (0.5, 1, 2, 3, 3.2, 3.4, 4, 5, 8, 16, 40, 160):
+        cells = ["{:.2f}: {:.2f}".format(*attack(61, sigma, border)) for border in BORDERS]
+        print(f"| sigma {sigma:g} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
