@@ -1,8 +1,8 @@
 """The few calls of the CUDA driver that the backend makes, through ctypes.
 
-A launch passes six integers; going to the driver directly keeps it at a few microseconds of host time, where passing
-array objects costs tens. The caller's library (torch, CuPy, JAX, Numba) has created the device's primary context; it is
-made current for the duration of a call if it is not already.
+A launch passes six integers; going to the driver directly spares the host what unpacking array objects costs. The
+caller's library (torch, CuPy, JAX, Numba) has created the device's primary context; it is made current for the duration
+of a call if it is not already.
 """
 
 from __future__ import annotations

@@ -93,6 +93,7 @@ def small_spline_kernel(access: SimpleNamespace) -> Any:
         g = geometry(images, box, border)
         words = g.view.lines * g.view.words
         for item in range(cuda.threadIdx.x, g.segments * words, cuda.blockDim.x):
+            g = geometry(images, box, border)  # as in project_box
             segment, column = divide(item, words), remainder(item, words)
             if segment * g.segment_rows < table_rows(g.y_axis):
                 at = g.buffers
@@ -137,9 +138,11 @@ def small_spline_kernel(access: SimpleNamespace) -> Any:
     @device
     def interpolate_box(images: Any, box: Any, border: Any, shape: Any) -> None:
         g = geometry(images, box, border)
-        at, words = g.buffers, g.view.lines * g.view.words
+        words = g.view.lines * g.view.words
         rows = divide(g.view.height + g.segments - 1, g.segments)
         for item in range(cuda.threadIdx.x, g.segments * words, cuda.blockDim.x):
+            g = geometry(images, box, border)  # as in project_box
+            at = g.buffers
             start = divide(item, words) * rows
             stop = min(start + rows, g.view.height)
             if start < stop:
