@@ -13,6 +13,7 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "types", "tests"]
+nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 
 CPP = [str(path) for pattern in ("*.cpp", "*.h") for path in sorted(Path("src/cpp").glob(pattern))]
