@@ -33,7 +33,7 @@ class ByteBlur {
         length_(plane_.width * plane_.channels),
         packed_(plane_.packed(1)),
         narrow_(length_ < kWordLanes),
-        readable_(packed_ && (!narrow_ || kMasked)),
+        readable_(packed_ && !narrow_),
         finish_(plane_, job.mask, plane_.width, nullptr, arena) {
     stride_ = (length_ + kWidest + 63) / 64 * 64;
     slots_ = readable_ ? radius_ + kRows : 2 * radius_ + 2 * kRows;
@@ -111,16 +111,6 @@ class ByteBlur {
     const Index count = end - begin + 2 * radius_;
     for (Index j = 0; j < count; ++j)
       window_[j] = original(fastblur::border_index(begin - radius_ + j, plane_.height, axis_.border), begin);
-    if (narrow_) {
-      for (Index r = 0; r < end - begin; ++r) {
-        const std::uint8_t* const* centre = window_ + r + radius_;
-        Words sum[1];
-        filtered<1, true>(
-            sum, [&](Index t, int) { return readable_ ? load_words_part(centre[t], length_) : load_words(centre[t]); });
-        store_words(row(r), sum[0]);
-      }
-      return;
-    }
     sweep_words([&](const auto& at) {
       constexpr int n = std::decay_t<decltype(at)>::size;
       for (Index r = 0; r < end - begin; ++r) {
@@ -175,7 +165,7 @@ class ByteBlur {
   // ends with it and overlaps the one before; else it goes on beyond.
   template <class Body>
   FASTBLUR_INLINE void sweep_words(const Body& body) const {
-    const Index last = readable_ && !narrow_ ? length_ - kWordLanes : length_;
+    const Index last = readable_ ? length_ - kWordLanes : length_;
     const auto place = [&](Index at) { return at < last ? at : last; };
     Index at = 0;
     for (; at + 3 * kWordLanes < length_; at += 4 * kWordLanes)
@@ -212,7 +202,7 @@ class ByteBlur {
   Index radius_, border_, length_;
   bool packed_;
   bool narrow_;    // a row is less than a vector
-  bool readable_;  // rows can be read where they lie in the image, as vectors
+  bool readable_;  // rows can be read where they lie in the image, as whole vectors
   Finish<U8> finish_;
 
   Index stride_ = 0, slots_ = 0;

@@ -155,19 +155,20 @@ class Worker {
   }
   // Valid until the next but one call.
   const Axis& axis(const AxisKey& key) {
-    for (Index i = 0; i < kRemembered; ++i)
-      if (filled_[i] && keys_[i] == key) {
-        last_ = i;
-        return axes_[i];
+    std::size_t slot = hash(key) % kRemembered;
+    if (!(filled_[slot] && keys_[slot] == key)) {
+      if (slot == last_) slot = (slot + 1) % kRemembered;  // the other axis of the same box
+      if (!(filled_[slot] && keys_[slot] == key)) {
+        if (pixels_ > kMostPixels) forget();
+        filled_[slot] = false;
+        plan_axis(key, axes_[slot]);
+        keys_[slot] = key;
+        filled_[slot] = true;
+        pixels_ += key.n;
       }
-    do next_ = (next_ + 1) % kRemembered;
-    while (next_ == last_);
-    filled_[next_] = false;
-    plan_axis(key, axes_[next_]);
-    keys_[next_] = key;
-    filled_[next_] = true;
-    last_ = next_;
-    return axes_[next_];
+    }
+    last_ = slot;
+    return axes_[slot];
   }
   // Gives back what a usual box does not need.
   void tidy() {
@@ -176,24 +177,43 @@ class Worker {
       memory_.reset();
       size_ = 0;
     }
-    for (Index i = 0; i < kRemembered; ++i)
-      if (filled_[i] && axes_[i].n > 65536) {
-        axes_[i] = Axis();
-        filled_[i] = false;
-      }
+    if (pixels_ > kMostPixels) {
+      last_ = kRemembered;
+      forget();
+    }
   }
 
  private:
   struct Free {
     void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
   };
-  static constexpr Index kRemembered = 8;
+  // Sizes recur: the boxes of a crowd share a sigma, and have a few dozen widths and heights between them.
+  static constexpr std::size_t kRemembered = 128;
+  static constexpr Index kMostPixels = 32768;  // about 36 bytes each
+
+  static std::size_t hash(const AxisKey& key) {
+    std::uint64_t bits;
+    std::memcpy(&bits, &key.sigma, sizeof bits);
+    bits ^= static_cast<std::uint64_t>(key.n) * 0x9e3779b97f4a7c15u;
+    bits ^= static_cast<std::uint64_t>(key.radius * 8 + static_cast<int>(key.border) * 4 + key.accuracy) << 20;
+    return static_cast<std::size_t>((bits * 0xff51afd7ed558ccdu) >> 40);
+  }
+  void forget() {
+    for (std::size_t i = 0; i < kRemembered; ++i)
+      if (filled_[i] && i != last_) {
+        axes_[i] = Axis();
+        filled_[i] = false;
+      }
+    pixels_ = last_ < kRemembered ? axes_[last_].n : 0;
+  }
+
   std::unique_ptr<std::byte[], Free> memory_;
   std::size_t size_ = 0;
   AxisKey keys_[kRemembered] = {};
   Axis axes_[kRemembered];
   bool filled_[kRemembered] = {};
-  Index next_ = 0, last_ = -1;
+  Index pixels_ = 0;  // of all axes since the last forget()
+  std::size_t last_ = kRemembered;
 };
 
 Worker& this_worker() {

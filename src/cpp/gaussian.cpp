@@ -293,7 +293,7 @@ void Axis::needed(Index begin, Index end, Index& low, Index& high) const {
 Accuracy level_path(Index width, Index height, double sigma) {
   (void)width, (void)height;
   const double reach = std::floor(kLevel.tail * sigma + 0.5);
-  return reach >= 1 && reach <= 10 ? Accuracy::bytes : Accuracy::level;
+  return reach >= 1 && reach <= 9 ? Accuracy::bytes : Accuracy::level;
 }
 
 void plan_axis(const AxisKey& key, Axis& axis) {

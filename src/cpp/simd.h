@@ -460,10 +460,7 @@ FASTBLUR_INLINE void transpose(Vec (&)[kLanes]) {}
 
 #endif
 
-#ifdef FASTBLUR_MASKED
-constexpr bool kMasked = true;
-#else  // the rest have no masked access: the part of a vector goes through a whole one on the stack
-constexpr bool kMasked = false;
+#ifndef FASTBLUR_MASKED  // the rest have no masked access: the part of a vector goes through a whole one on the stack
 FASTBLUR_INLINE Words load_words_part(const std::uint8_t* p, std::ptrdiff_t count) {
   std::uint8_t items[kWordLanes] = {};
   std::memcpy(items, p, static_cast<std::size_t>(count));
