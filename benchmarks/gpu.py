@@ -1,11 +1,11 @@
 """The CUDA backend against the device's own copy bandwidth and against its peers: ``python -m benchmarks.gpu``.
 
 Method. Every load is timed twice: on the device, by events around a batch of calls queued without waiting, and on the
-host, by the clock around one call that only queues. Buffers rotate through more memory than the L2 cache holds, so it is
-memory that is timed. Rounds of all contenders are interleaved; the median and the quartiles over the rounds are kept.
-The floor is the device's own copy, measured in the same run: every sample of a box read once and written once at that
-bandwidth. Each load's result is first held to the float64 reference on a sample of its boxes; a wrong answer ends the
-run. Peers that are not installed are named in the results, not replaced.
+host, by the clock around the same calls, which only queue. Buffers rotate through more memory than the L2 cache holds,
+so that it is memory that is timed. Rounds of all contenders are interleaved; the median and the quartiles over the
+rounds are kept. The floor is the device's own copy, measured in the same run: every sample of a box read once and
+written once at that bandwidth. Each load's result is first held to the float64 reference on a sample of its boxes; a
+wrong answer ends the run. Peers that are not installed are named in the results, not replaced.
 
 Writes ``benchmarks/results/<version>/gpu-<device>.json`` and, with matplotlib, ``docs/images/gpu-*.png``.
 """
@@ -77,7 +77,7 @@ def check(image: Any, result: Any, box: Any, exact: Callable[..., Any], bound: f
         raise SystemExit(f"wrong answer: error {error} in box {box}, bound {bound}")
 
 
-# -- peers ----------------------------------------------------------------------------------------------------------------
+# -- peers ---------------------------------------------------------------------------------------------------------
 
 
 def torch_separable(torch: Any, sigma: float) -> Callable[[Any], Any]:
@@ -165,7 +165,7 @@ def box_by_box(torch: Any, peer: Any, boxes: list[Any], sigmas: list[Any]) -> tu
     return run, ""
 
 
-# -- loads ----------------------------------------------------------------------------------------------------------------
+# -- loads ---------------------------------------------------------------------------------------------------------
 
 
 def blur_load(
@@ -220,7 +220,9 @@ def faces(seed: int) -> tuple[list[tuple[int, int]], list[Any], list[Any]]:
 
 
 def pixelate_load(torch: Any) -> Load:
-    make = lambda seed: [tensor(torch, (480, 640, 3), "uint8", 64 * seed + i) for i in range(64)]  # noqa: E731
+    def make(seed: int) -> list[Any]:
+        return [tensor(torch, (480, 640, 3), "uint8", 64 * seed + i) for i in range(64)]
+
     boxes = [np.array([[80, 40, 560, 440]]) for _ in range(64)]
 
     def ours(images: Any, _: int) -> object:
@@ -289,7 +291,7 @@ def all_loads(torch: Any, seed: int, quick: bool) -> list[Load]:
     return loads
 
 
-# -- measuring ------------------------------------------------------------------------------------------------------------
+# -- measuring -----------------------------------------------------------------------------------------------------
 
 
 def copy_bandwidth(torch: Any) -> float:
@@ -299,7 +301,7 @@ def copy_bandwidth(torch: Any) -> float:
     times = []
     for _ in range(18):
         times.append(device_seconds(torch, lambda: target.copy_(source), 1))
-    return 2 * source.numel() / statistics.median(times[3:])
+    return float(2 * source.numel() / statistics.median(times[3:]))
 
 
 def device_seconds(torch: Any, call: Callable[[], object], calls: int) -> float:
@@ -474,8 +476,8 @@ def main() -> None:
         report["loads"].append(result)
         for name, row in result["results"].items():
             print(
-                f"{result['load']:50} {name:22} {row['device_us']['median']:10.1f} us  host {row['host_us']['median']:8.1f} us"
-                f"  {100 * row['share_of_copy']:5.1f} % of copy",
+                f"{result['load']:50} {name:22} {row['device_us']['median']:10.1f} us"
+                f"  host {row['host_us']['median']:8.1f} us  {100 * row['share_of_copy']:5.1f} % of copy",
                 flush=True,
             )
         load.buffers.clear()

@@ -101,8 +101,9 @@ Boxes resolve(const Doubles& coordinates, const py::object& image_index, bool pe
   const std::int64_t images = sizes.size() / 2;
   Boxes boxes;
   without_gil([&] {
-    boxes = resolve_boxes(rows, static_cast<BoxFormat>(format), sizes.data(), images, column_of(margin, margin_relative),
-                          column_of(feather, feather_relative), column_of(strength, strength_relative));
+    boxes =
+        resolve_boxes(rows, static_cast<BoxFormat>(format), sizes.data(), images, column_of(margin, margin_relative),
+                      column_of(feather, feather_relative), column_of(strength, strength_relative));
   });
   return boxes;
 }
@@ -117,7 +118,7 @@ void register_boxes(py::module_& module) {
       .def_property_readonly("feather", [](const Boxes& b) { return copied(b.feather, 1); })
       .def_property_readonly("strength", [](const Boxes& b) { return copied(b.strength, 1); });
   module.def("resolve_boxes", &resolve, py::arg("coordinates").noconvert(), py::arg("image_index"),
-             py::arg("per_image"), py::arg("format"), py::arg("sizes").noconvert(), py::arg("margin").noconvert(),
+             py::arg("per_image"), py::arg("box_format"), py::arg("sizes").noconvert(), py::arg("margin").noconvert(),
              py::arg("margin_relative"), py::arg("feather").noconvert(), py::arg("feather_relative"),
              py::arg("strength").noconvert(), py::arg("strength_relative"));
   module.def(
@@ -141,7 +142,9 @@ void register_operations(py::module_& module) {
         for (const std::int32_t row : boxes.row)
           if (radii.size() > 1 && static_cast<std::size_t>(row) >= radii.size())
             throw py::value_error("radius must be (0,), (1,) or one per row");
-        without_gil([&] { blur(images, boxes, static_cast<Mask::Shape>(shape), radii, static_cast<Border>(border), direct, threads); });
+        without_gil([&] {
+          blur(images, boxes, static_cast<Mask::Shape>(shape), radii, static_cast<Border>(border), direct, threads);
+        });
       },
       py::arg("views"), py::arg("boxes"), py::arg("shape"), py::arg("radius").noconvert(), py::arg("border"),
       py::arg("direct"), py::arg("threads"));

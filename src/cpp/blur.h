@@ -180,7 +180,7 @@ class Blur {
       float* nodes[4];
       for (Index k = 0; k < 4; ++k) nodes[k] = node_panel_ + (start[x] + k) * column;
       reduce<Scratch<S>>(rows, stop - x, &h_.weights.reduce[static_cast<std::size_t>(4 * x)], nodes,
-                      x == 0 || start[x] != start[x - 1], column, nullptr, 0);
+                         x == 0 || start[x] != start[x - 1], column, nullptr, 0);
       x = stop;
     }
   }
@@ -290,7 +290,8 @@ class Blur {
     // A box of fewer nodes than a batch never comes back for them, and a batch of fewer than three is the last.
     if (stop - k == kPanel)
       for (Index i = 0; i < 3; ++i)
-        std::memcpy(previous + i * length, rows[kPanel + i], static_cast<std::size_t>(count * channels_) * sizeof(float));
+        std::memcpy(previous + i * length, rows[kPanel + i],
+                    static_cast<std::size_t>(count * channels_) * sizeof(float));
     return row;
   }
 
@@ -311,9 +312,7 @@ class Blur {
         expand<S>(
             nodes, weights, stop_run - y, length,
             [&](Index r, Index at, Vec v) { S::write(out[r] + at, v, pivot_at<S>(pivot, at)); },
-            [&](Index r, Index at, Vec v, Index left) {
-              S::write_part(out[r] + at, v, pivot_at<S>(pivot, at), left);
-            });
+            [&](Index r, Index at, Vec v, Index left) { S::write_part(out[r] + at, v, pivot_at<S>(pivot, at), left); });
       } else {
         const Index stride = padded(length);
         const auto put = [&](Index r, Index at, Vec v) { store(finished_ + r * stride + at, v); };
@@ -336,7 +335,7 @@ class Blur {
       float* out = panel_ + (x - x1) * column;
       const auto put = [&](Index r, Index at, Vec v) { store(out + r * column + at, v); };
       expand<S>(nodes, &h_.weights.expand[static_cast<std::size_t>(4 * x)], stop - x, column, put,
-             [&](Index r, Index at, Vec v, Index) { put(r, at, v); });
+                [&](Index r, Index at, Vec v, Index) { put(r, at, v); });
       x = stop;
     }
   }

@@ -71,8 +71,7 @@ Boxes resolve_boxes(const Rows& rows, BoxFormat format, const std::int64_t* size
       if (!(std::floor(index) == index))
         refuse(rows, row, "names image " + number(index) + "; an image index must be a whole number");
       if (!(index >= 0 && index < static_cast<double>(images)))
-        refuse(rows, row,
-               "names image " + number(index) + "; the batch has images 0 to " + std::to_string(images - 1));
+        refuse(rows, row, "names image " + number(index) + "; the batch has images 0 to " + std::to_string(images - 1));
       image = static_cast<std::int64_t>(index);
     }
     if (!(width > 0 && height > 0)) continue;
@@ -105,8 +104,8 @@ std::vector<std::int32_t> overlap_levels(const std::int32_t* image, const std::i
   constexpr std::int32_t kCells = 64;  // of the grid, along each axis
   std::vector<std::int32_t> level(static_cast<std::size_t>(count), 0);
   if (count == 0) return level;
-  std::vector<std::vector<std::int64_t>> of_image(
-      static_cast<std::size_t>(*std::max_element(image, image + count)) + 1);
+  std::vector<std::vector<std::int64_t>> of_image(static_cast<std::size_t>(*std::max_element(image, image + count)) +
+                                                  1);
   for (std::int64_t i = 0; i < count; ++i) of_image[static_cast<std::size_t>(image[i])].push_back(i);
 
   for (const std::vector<std::int64_t>& boxes : of_image) {

@@ -14,16 +14,14 @@ struct Column {
   const double* values = nullptr;
   std::int64_t count = 0;
   bool relative = false;  // a fraction of the box's longer side
-  double at(std::int64_t row, double side) const {
-    return values[count == 1 ? 0 : row] * (relative ? side : 1.0);
-  }
+  double at(std::int64_t row, double side) const { return values[count == 1 ? 0 : row] * (relative ? side : 1.0); }
 };
 
 struct Rows {
   const double* coordinates;  // (count, 4)
   const double* image_index;  // (count,), or null: all rows belong to image 0
   std::int64_t count;
-  bool per_image;             // the caller gave the rows image by image, and knows them so
+  bool per_image;  // the caller gave the rows image by image, and knows them so
 };
 
 // What is left to do, in row order, as a struct of arrays: rows that do nothing are not in it.

@@ -75,8 +75,8 @@ class ByteBlur {
   }
 
  private:
-  static constexpr Index kRows = 8;      // filtered at a time, so that what they share of the window is in L1
-  static constexpr Index kWidest = 64;   // words of padding, so that rows of scratch are read in whole vectors
+  static constexpr Index kRows = 8;     // filtered at a time, so that what they share of the window is in L1
+  static constexpr Index kWidest = 64;  // words of padding, so that rows of scratch are read in whole vectors
 
   std::uint16_t* row(Index i) const { return rows_ + i * (stride_ + 2 * border_) + border_; }
 
@@ -99,8 +99,7 @@ class ByteBlur {
   const std::uint8_t* original(Index y, Index first) {
     for (Index i = 0; i < job_.stored_count; ++i) {
       const StoredNodes& s = job_.stored[i];
-      if (y >= s.begin && y < s.end)
-        return reinterpret_cast<const std::uint8_t*>(s.rows + (y - s.begin) * s.stride);
+      if (y >= s.begin && y < s.end) return reinterpret_cast<const std::uint8_t*>(s.rows + (y - s.begin) * s.stride);
     }
     if (readable_ && y >= first) return reinterpret_cast<const std::uint8_t*>(plane_.row(y));
     while (held_ <= y) save(held_);
@@ -116,9 +115,8 @@ class ByteBlur {
       for (Index r = 0; r < end - begin; ++r) {
         const std::uint8_t* const* centre = window_ + r + radius_;
         Words sum[1];
-        filtered<1, true>(sum, [&](Index t, int) {
-          return readable_ ? load_words_part(centre[t], length_) : load_words(centre[t]);
-        });
+        filtered<1, true>(
+            sum, [&](Index t, int) { return readable_ ? load_words_part(centre[t], length_) : load_words(centre[t]); });
         store_words(row(r), sum[0]);
       }
       return;
@@ -238,8 +236,8 @@ inline void byte_blur_band(const BlurJob& job, Index begin, Index end, std::byte
 }
 inline void byte_blur_nodes(const BlurJob& job, Index begin, Index end, float* rows, Index stride, std::byte* scratch) {
   Arena arena(scratch);
-  ByteBlur(job, arena).copy_rows(begin, end, reinterpret_cast<std::byte*>(rows),
-                                 stride * static_cast<Index>(sizeof(float)));
+  ByteBlur(job, arena)
+      .copy_rows(begin, end, reinterpret_cast<std::byte*>(rows), stride * static_cast<Index>(sizeof(float)));
 }
 
 }  // namespace

@@ -83,7 +83,8 @@ const Kernels& choose() {
     accepted += accepted.empty() ? "" : ", ";
     accepted += level.kernels->name;
   }
-  throw std::invalid_argument("FASTBLUR_ISA is '" + std::string(forced) + "'; this build and processor run: " + accepted);
+  throw std::invalid_argument("FASTBLUR_ISA is '" + std::string(forced) +
+                              "'; this build and processor run: " + accepted);
 }
 
 }  // namespace

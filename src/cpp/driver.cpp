@@ -21,9 +21,9 @@ constexpr double kLeastPiece = 16384;
 struct Planes {
   Plane first;
   Index count;
-  Index stride;            // bytes from one plane to the next
-  bool reversed;           // channels were stored last to first
-  bool transposed;         // rows of the plane run along the image's columns
+  Index stride;     // bytes from one plane to the next
+  bool reversed;    // channels were stored last to first
+  bool transposed;  // rows of the plane run along the image's columns
   Plane at(Index i) const {
     Plane plane = first;
     plane.origin += i * stride;
@@ -39,23 +39,40 @@ float half_to_float(std::uint16_t h) {
   return (h & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
+// Whether every value of a float32 plane is below 2^-100. Usually the first looked at is not.
+bool is_tiny(const Plane& plane) {
+  for (Index y = 0; y < plane.height; ++y)
+    for (Index x = 0; x < plane.width; ++x)
+      for (Index c = 0; c < plane.channels; ++c) {
+        float value;
+        std::memcpy(&value, plane.row(y) + x * plane.column_stride + c * plane.channel_stride, sizeof value);
+        if (!(std::fabs(value) < 0x1p-100f)) return false;
+      }
+  return true;
+}
+
 // Reads the plane's first pixel. To be called before anything of the box is written.
 void take_pivot(Plane& plane, Dtype dtype) {
-  plane.huge = false;
+  plane.power = 0;
+  float largest = 0;
   for (Index c = 0; c < plane.channels; ++c) {
     const std::byte* sample = plane.origin + c * plane.channel_stride;
     plane.pivot[c] = 0;
     if (dtype == Dtype::f32) {
       std::memcpy(&plane.pivot[c], sample, sizeof(float));
-      if (std::fabs(plane.pivot[c]) >= 0x1p100f) plane.huge = true;
+      largest = std::max(largest, std::fabs(plane.pivot[c]));
     } else if (dtype == Dtype::f16) {
       std::uint16_t bits;
       std::memcpy(&bits, sample, sizeof bits);
       plane.pivot[c] = half_to_float(bits);
     }
   }
-  if (plane.huge)
-    for (float& p : plane.pivot) p *= 0.25f;
+  if (dtype != Dtype::f32) return;
+  if (largest >= 0x1p100f)
+    plane.power = kHugePower;
+  else if (largest < 0x1p-100f && is_tiny(plane))
+    plane.power = kTinyPower;
+  for (float& p : plane.pivot) p = std::ldexp(p, plane.power);
 }
 
 Planes planes_of(const Image& image, const std::int32_t* box) {
@@ -96,8 +113,8 @@ void prefetch(const Image& image, const std::int32_t* box) {
   const Index extent = (box[2] - box[0] - 1) * std::abs(image.column_stride) +
                        (image.channels - 1) * std::abs(image.channel_stride) + item;
   if (extent * (box[3] - box[1]) > 65536 || std::abs(image.column_stride) > std::abs(image.row_stride)) return;
-  const std::byte* first = image.data + box[1] * image.row_stride +
-                           (image.column_stride < 0 ? box[2] - 1 : box[0]) * image.column_stride;
+  const std::byte* first =
+      image.data + box[1] * image.row_stride + (image.column_stride < 0 ? box[2] - 1 : box[0]) * image.column_stride;
   for (std::int32_t y = box[1]; y < box[3]; ++y, first += image.row_stride)
     for (Index at = 0; at < extent + line - 1; at += line) __builtin_prefetch(first + std::min(at, extent - 1), 1);
 #else
@@ -223,7 +240,7 @@ class Blur final : public Operation {
     const std::int64_t radius = radii_.empty() ? -1 : radii_[radii_.size() == 1 ? 0 : row(box)];
     const std::int32_t* w = call_.working(box);
     const double sigma = call_.strength(box);
-    const Accuracy accuracy = direct_ || radius >= 0                    ? Accuracy::exact
+    const Accuracy accuracy = direct_ || radius >= 0                ? Accuracy::exact
                               : call_.image(box).dtype == Dtype::u8 ? level_path(w[2] - w[0], w[3] - w[1], sigma)
                                                                     : Accuracy::fine;
     return {n, sigma, radius, border_, static_cast<int>(accuracy)};
@@ -256,7 +273,12 @@ class Blur final : public Operation {
     const AxisKey vertical_key = key(box, plane.height);
     const Axis& vertical = worker.axis(vertical_key);
     const Axis& horizontal = worker.axis(key(box, plane.width));
-    return {plane, call_.mask(box, planes.transposed), &vertical, &horizontal, nullptr, 0,
+    return {plane,
+            call_.mask(box, planes.transposed),
+            &vertical,
+            &horizontal,
+            nullptr,
+            0,
             vertical_key.accuracy == static_cast<int>(Accuracy::bytes)};
   }
 
@@ -306,7 +328,8 @@ class Fill final : public Operation {
       std::copy_n(value + (planes.reversed ? channels - 1 - c : c) * item, item, ordered + c * item);
     const Index channel = planes.count > 1 ? (plane.origin - planes.first.origin) / planes.stride : 0;
     const FillJob job{plane, call_.mask(box, planes.transposed), ordered + channel * item};
-    call_.kernels.fill(image.dtype, job, begin, end, this_worker().scratch(call_.kernels.fill_scratch(image.dtype, job)));
+    call_.kernels.fill(image.dtype, job, begin, end,
+                       this_worker().scratch(call_.kernels.fill_scratch(image.dtype, job)));
   }
 
  private:
@@ -353,8 +376,7 @@ class Schedule {
       }
       return;
     }
-    const std::vector<std::int32_t> level =
-        overlap_levels(call_.boxes.image.data(), call_.boxes.working.data(), count);
+    const std::vector<std::int32_t> level = overlap_levels(call_.boxes.image.data(), call_.boxes.working.data(), count);
     std::vector<Index> order(static_cast<std::size_t>(count));
     for (Index i = 0; i < count; ++i) order[static_cast<std::size_t>(i)] = i;
     std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
@@ -362,8 +384,8 @@ class Schedule {
     });
     for (std::size_t begin = 0, end; begin < order.size(); begin = end) {
       end = begin;
-      while (end < order.size() && level[static_cast<std::size_t>(order[end])] ==
-                                       level[static_cast<std::size_t>(order[begin])])
+      while (end < order.size() &&
+             level[static_cast<std::size_t>(order[end])] == level[static_cast<std::size_t>(order[begin])])
         ++end;
       together(&order[begin], static_cast<Index>(end - begin));
     }
@@ -447,8 +469,8 @@ class Schedule {
     const Axis& h = worker.axis(blur_->key(box, plane.width));
     const auto needed = [&](Index begin, Index end, Index& low, Index& high) {
       const Index first = v.spline ? v.weights.start[static_cast<std::size_t>(begin)] : begin;
-      const Index last = v.spline ? std::min<Index>(v.weights.start[static_cast<std::size_t>(end - 1)] + 3, v.nodes - 1)
-                                  : end - 1;
+      const Index last =
+          v.spline ? std::min<Index>(v.weights.start[static_cast<std::size_t>(end - 1)] + 3, v.nodes - 1) : end - 1;
       v.needed(first, last + 1, low, high);
     };
     std::vector<StoredNodes> ranges;

@@ -113,11 +113,24 @@ class Finish {
     const double yy = static_cast<double>(y);
     if (mask_.shape == Mask::Shape::rectangle) {
       const double dy = std::fmax(std::fmax(mask_.y1 - yy, yy - (mask_.y2 - 1)), 0.0);
-      for (Index i = 0; i < pixels; ++i) {
-        const double xx = static_cast<double>(x + i);
-        const double dx = std::fmax(std::fmax(mask_.x1 - xx, xx - (mask_.x2 - 1)), 0.0);
-        set(i, channels, std::fmax(0.0, 1 - std::sqrt(dx * dx + dy * dy) / (mask_.feather + 1)));
-      }
+      // Between the marked box's sides the distance is dy alone: one weight, so only the feathered ends need a root
+      // each.
+      const auto inside = [&](double edge) {
+        return static_cast<Index>(
+            std::fmin(std::fmax(edge - static_cast<double>(x), 0.0), static_cast<double>(pixels)));
+      };
+      const Index left = inside(mask_.x1), right = inside(mask_.x2) < left ? left : inside(mask_.x2);
+      const auto slope = [&](Index from, Index to) {
+        for (Index i = from; i < to; ++i) {
+          const double xx = static_cast<double>(x + i);
+          const double dx = std::fmax(std::fmax(mask_.x1 - xx, xx - (mask_.x2 - 1)), 0.0);
+          set(i, channels, std::fmax(0.0, 1 - std::sqrt(dx * dx + dy * dy) / (mask_.feather + 1)));
+        }
+      };
+      slope(0, left);
+      const float flat = static_cast<float>(std::fmax(0.0, 1 - dy / (mask_.feather + 1)));
+      for (Index i = left * channels; i < right * channels; ++i) weights_[i] = flat;
+      slope(right, pixels);
     } else {
       const double rx = (mask_.x2 - mask_.x1) / 2, ry = (mask_.y2 - mask_.y1) / 2;
       const double least = rx < ry ? rx : ry;
@@ -125,8 +138,7 @@ class Finish {
       for (Index i = 0; i < pixels; ++i) {
         const double dx = (static_cast<double>(x + i) + 0.5 - (mask_.x1 + mask_.x2) / 2) / rx;
         const double rho = std::sqrt(dx * dx + dy * dy);
-        const double outside =
-            mask_.feather > 0 ? std::fmax(0.0, 1 - (rho - 1) * least / (mask_.feather + 1)) : 0.0;
+        const double outside = mask_.feather > 0 ? std::fmax(0.0, 1 - (rho - 1) * least / (mask_.feather + 1)) : 0.0;
         set(i, channels, rho <= 1 ? 1.0 : outside);
       }
     }

@@ -10,10 +10,10 @@ namespace {
 // Numbers chosen by docs/numerics.md's worst-case sweep over box sizes, sigmas and borders. `tail` is the kernel
 // radius in sigmas of the direct path: the mass beyond it on both axes, times the range, is an error of its own.
 struct Quality {
-  double coarse_sigma;    // s, at least, in cells
-  double coarse_tail;     // radius of the coarse kernel in units of s
-  double least_spacing;   // d, at least, in pixels; below it the sampled spline aliases
-  double tail;            // radius of the direct kernel in units of sigma
+  double coarse_sigma;   // s, at least, in cells
+  double coarse_tail;    // radius of the coarse kernel in units of s
+  double least_spacing;  // d, at least, in pixels; below it the sampled spline aliases
+  double tail;           // radius of the direct kernel in units of sigma
 };
 constexpr Quality kLevel{1.2, 3.5, 1.36, 3.2};
 constexpr Quality kFine{2.2, 4.0, 2.0, 3.75};
@@ -23,7 +23,9 @@ constexpr Quality kFine{2.2, 4.0, 2.0, 3.75};
 constexpr double kTruncatedSigma = 1 - 0.0003;
 
 // Length of one period of the row as the border continues it; replicate has none.
-Index border_period(Index n, Border border) { return border == Border::reflect ? std::max<Index>(2 * (n - 1), 1) : 2 * n; }
+Index border_period(Index n, Border border) {
+  return border == Border::reflect ? std::max<Index>(2 * (n - 1), 1) : 2 * n;
+}
 
 void group(const std::vector<double>& weights, Index first, Kernel& kernel) {
   kernel.first = first;

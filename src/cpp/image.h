@@ -8,9 +8,7 @@ namespace fastblur {
 
 enum class Dtype : int { u8, u16, f16, f32 };
 
-constexpr std::ptrdiff_t item_size(Dtype dtype) {
-  return dtype == Dtype::u8 ? 1 : dtype == Dtype::f32 ? 4 : 2;
-}
+constexpr std::ptrdiff_t item_size(Dtype dtype) { return dtype == Dtype::u8 ? 1 : dtype == Dtype::f32 ? 4 : 2; }
 
 // One image (height, width, channels) in the caller's memory. Strides are in bytes and may have either sign.
 struct Image {
@@ -19,6 +17,9 @@ struct Image {
   std::ptrdiff_t row_stride, column_stride, channel_stride;
   Dtype dtype;
 };
+
+// Powers of two by which float32 values at the ends of the range are scaled: see Plane::power.
+constexpr int kHugePower = -2, kTinyPower = 60;
 
 // The working box of an image (or of one channel of it) as `height` rows of `width` pixels of `channels` samples.
 // Rows run along whichever image axis is the denser in memory.
@@ -29,7 +30,7 @@ struct Plane {
   // The first pixel of a float plane, as it was before anything was written: near the others, so that sums lose least
   // when it is taken away from them.
   float pivot[4];
-  bool huge;  // float32 so large that a difference of two might overflow
+  int power;  // float32 is taken times 2^power: not 0 only for values at the ends of its range
 
   // The samples of a row lie one after the other, so that a row can be read and written in place.
   bool packed(std::ptrdiff_t item) const {

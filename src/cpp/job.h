@@ -29,9 +29,9 @@ class Arena {
 // How much of the obfuscated pixel replaces the original, where that is not all of it everywhere.
 struct Mask {
   enum class Shape : int { rectangle, ellipse } shape = Shape::rectangle;
-  bool everywhere = true;        // weight one in the whole working box: no mask
+  bool everywhere = true;                 // weight one in the whole working box: no mask
   double x1 = 0, y1 = 0, x2 = 0, y2 = 0;  // the marked box, in the plane's own coordinates
-  double feather = 0;            // f
+  double feather = 0;                     // f
 };
 
 // Node rows that were computed before any pixel is written: where two bands of one box read each other's pixels, or

@@ -12,7 +12,8 @@ namespace {
 // Calls `f` with the sample type of a plane of this dtype.
 template <class F>
 inline auto with_sample(fastblur::Dtype dtype, const fastblur::Plane& plane, const F& f) {
-  if (plane.huge) return f(F32Huge{});
+  if (plane.power < 0) return f(F32Scaled<fastblur::kHugePower>{});
+  if (plane.power > 0) return f(F32Scaled<fastblur::kTinyPower>{});
   switch (dtype) {
     case fastblur::Dtype::u8:
       return f(U8{});

@@ -29,8 +29,8 @@ template <>
 struct ColumnSum<F32> {
   using Type = double;
 };
-template <>
-struct ColumnSum<F32Huge> : ColumnSum<F32> {};
+template <int power>
+struct ColumnSum<F32Scaled<power>> : ColumnSum<F32> {};
 
 template <class S>
 FASTBLUR_INLINE auto summand(typename S::Item item) {
@@ -123,7 +123,7 @@ class Mosaic {
 
   // As S::read would have it.
   float without_pivot(double mean, Index c) const {
-    if constexpr (std::is_same<S, F32Huge>::value) mean *= 0.25;
+    mean = std::ldexp(mean, plane_.power);
     if constexpr (S::floating) return static_cast<float>(mean - static_cast<double>(pivot_[c]));
     if constexpr (std::is_same<S, U16>::value) return static_cast<float>(mean - 32768.0);
     (void)c;

@@ -72,21 +72,24 @@ struct F32 {
     store_part(p, add(v, load(pivot)), count);
   }
 };
-// float32 beyond 2^100: a quarter of it, whose differences cannot overflow. The pivot comes in quarters too.
-struct F32Huge {
+// float32 at the ends of its range, as 2^power times itself: a quarter, so that differences of the largest values do
+// not overflow, or 2^60, so that sums of the smallest keep their bits. The pivot is scaled already.
+template <int power>
+struct F32Scaled {
   using Item = float;
   static constexpr bool floating = true;
+  static constexpr float scale = power < 0 ? 1.0f / (1ll << -power) : 1.0f * (1ll << power);
   static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) {
-    return sub(mul(load(p), splat(0.25f)), load(pivot));
+    return sub(mul(load(p), splat(scale)), load(pivot));
   }
   static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
-    return sub(mul(load_part(p, count), splat(0.25f)), load(pivot));
+    return sub(mul(load_part(p, count), splat(scale)), load(pivot));
   }
   static FASTBLUR_INLINE void write(Item* p, Vec v, const float* pivot) {
-    store(p, mul(add(v, load(pivot)), splat(4.0f)));
+    store(p, mul(add(v, load(pivot)), splat(1 / scale)));
   }
   static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float* pivot, Index count) {
-    store_part(p, mul(add(v, load(pivot)), splat(4.0f)), count);
+    store_part(p, mul(add(v, load(pivot)), splat(1 / scale)), count);
   }
 };
 // Scratch: floats without a pivot, on behalf of the sample type `Of`.
@@ -203,8 +206,8 @@ FASTBLUR_INLINE void expand(const float* const* nodes, const float* FASTBLUR_RES
 // outputs[i] = the sum over j of weights[kGroup j + i] * rows[j], i < kGroup. A long sum is taken in about sqrt(window)
 // parts, so that its rounding error grows with the square root of the window only.
 template <class S>
-void filter(const float* const* rows, const float* FASTBLUR_RESTRICT weights, Index window,
-                   float* const* outputs, Index length) {
+void filter(const float* const* rows, const float* FASTBLUR_RESTRICT weights, Index window, float* const* outputs,
+            Index length) {
   Index part = window;
   if (window > 64)
     for (part = 8; part * part < window;) part += 8;

@@ -245,9 +245,7 @@ FASTBLUR_INLINE Words load_words(const std::uint16_t* p) {
 FASTBLUR_INLINE Words load_words(const std::uint8_t* p) {
   return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
-}
+FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
 FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                    _mm_packus_epi16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,9 @@ from fastblur._boxes import BOX_FORMATS, Floats, parse_column, parse_kernel_size
 from fastblur._images import Batch, View, image_sizes, is_sequence, is_torch, open_images
 from fastblur._layout import resolve_layout
 from fastblur._threads import checked_threads, get_num_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Images = TypeVar("Images")
 
@@ -87,7 +89,7 @@ def gaussian_blur(
     call = _Call(images, boxes, margin, shape, feather, box_format, relative, names, layout, out, num_threads)
     radius = _NO_RADIUS if kernel_size is None else parse_kernel_size(kernel_size, call.count, cuda.to_host)
     if sigma is None:
-        resolved = call.resolve((0.3 * (radius - 1.0) + 0.8, False))
+        resolved = call.resolve((np.asarray(0.3 * (radius - 1.0) + 0.8, np.float64), False))
     else:
         resolved = call.resolve(call.strength("sigma", sigma))
     if call.batch is None:
@@ -114,8 +116,8 @@ def pixelate(
 ) -> Images:
     """Replace the cells of a grid over each box by their means.
 
-    A box of w x h pixels gets max(1, w // b) columns and max(1, h // b) rows of cells with b = max(1, ceil(block_size)),
-    so that no cell is smaller than b unless the box is.
+    A box of w x h pixels gets max(1, w // b) columns and max(1, h // b) rows of cells, b = max(1, ceil(block_size)), so
+    that no cell is smaller than b unless the box is.
 
     Args:
         block_size: least side of a cell in pixels; a scalar or one value per box; with `relative`, a fraction of the

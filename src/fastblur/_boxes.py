@@ -137,15 +137,17 @@ def resolve(
 
 
 def _is_per_image(boxes: Sequence[Any]) -> bool:
-    """Whether each entry is the boxes of an image, (Ki, 4) or empty, rather than one row of numbers."""
+    """Whether each entry is the boxes of an image, (Ki, 4) or empty, rather than one row of numbers.
+
+    The first entry that is not empty tells; when all are, they are images without boxes.
+    """
     for entry in boxes:
         shape = getattr(entry, "shape", None)
-        if shape is not None:
-            if len(shape) != 1 or shape[0] == 0:
-                return True
-        elif isinstance(entry, (list, tuple)) and (not entry or hasattr(entry[0], "__len__")):
-            return True
-    return False
+        if shape is not None and shape != (0,):
+            return len(shape) != 1
+        if isinstance(entry, (list, tuple)) and entry:
+            return hasattr(entry[0], "__len__")
+    return len(boxes) > 0 and hasattr(boxes[0], "__len__")
 
 
 def _concatenated(entries: list[Floats]) -> Rows:
@@ -160,6 +162,10 @@ def _concatenated(entries: list[Floats]) -> Rows:
 
 
 def _float_array(value: Any, name: str, to_host: ToHost) -> Floats:
+    if getattr(value, "requires_grad", False):
+        raise TypeError(f"{name} is a tensor with requires_grad=True; accepted: one without, such as {name}.detach()")
+    if isinstance(value, (list, tuple)) and value and hasattr(value[0], "detach"):
+        value = [to_host(entry) for entry in value]  # a list of tensors, which NumPy takes one by one at best
     try:
         array = np.asarray(to_host(value))
     except ValueError as error:

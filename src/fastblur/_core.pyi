@@ -4,9 +4,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+# Boxes resolved to pixels, in row order, without the rows that do nothing: a struct of arrays, K long.
 class Boxes:
-    """Boxes resolved to pixels, in row order, without the rows that do nothing: a struct of arrays, K long."""
-
     @property
     def image(self) -> npt.NDArray[np.int32]: ...
     @property
@@ -25,7 +24,7 @@ def resolve_boxes(
     coordinates: npt.NDArray[np.float64],
     image_index: npt.NDArray[np.float64] | None,
     per_image: bool,
-    format: int,
+    box_format: int,
     sizes: npt.NDArray[np.int64],
     margin: npt.NDArray[np.float64],
     margin_relative: bool,

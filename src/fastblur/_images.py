@@ -6,14 +6,16 @@ A container is told by what it is, never by importing its library: torch is aske
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastblur._layout import image_axes, resolve_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 View = npt.NDArray[Any]
 DTYPES = ("uint8", "uint16", "float16", "float32")
@@ -230,7 +232,7 @@ def _share_memory(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     if not np.may_share_memory(a, b):
         return False
     try:
-        return np.shares_memory(a, b, max_work=100_000)
+        return np.shares_memory(a, b, max_work=100_000)  # type: ignore[arg-type]  # the stub knows two of the values
     except np.exceptions.TooHardError:
         return True
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 IMAGE_LAYOUTS = ("HW", "HWC", "CHW")
 BATCH_LAYOUTS = ("NHW", "NHWC", "NCHW")

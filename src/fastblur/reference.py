@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ Box = Sequence[float]
 
 
 def gaussian_kernel(sigma: float, kernel_size: int | None = None) -> Array:
-    """Weights exp(-i^2 / 2 sigma^2) for |i| <= R, divided by their sum; R = int(4 sigma + 0.5) or (kernel_size - 1) / 2."""
+    """Weights exp(-i^2 / 2 sigma^2) for |i| <= R over their sum; R = int(4 sigma + 0.5) or (kernel_size - 1) / 2."""
     radius = int(4 * sigma + 0.5) if kernel_size is None else (kernel_size - 1) // 2
     i = np.arange(-radius, radius + 1, dtype=np.float64)
     with np.errstate(divide="ignore", over="ignore"):
@@ -94,7 +95,8 @@ def box_weights(
     if shape == "rectangle":
         dx = np.maximum(np.maximum(mx1 - x, x - (mx2 - 1)), 0)
         dy = np.maximum(np.maximum(my1 - y, y - (my2 - 1)), 0)
-        return np.maximum(0.0, 1 - np.sqrt(np.square(dx) + np.square(dy)) / (f + 1))
+        distance = np.sqrt(np.square(dx) + np.square(dy))
+        return np.asarray(np.maximum(0.0, 1 - distance / (f + 1)), dtype=np.float64)
     raise ValueError(f"shape is {shape!r}; accepted: 'rectangle', 'ellipse'")
 
 
@@ -162,8 +164,8 @@ def pixelate(
     def mosaic(pixels: Array) -> Array:
         result = np.empty_like(pixels)
         rows, columns = cell_edges(pixels.shape[0], block_size), cell_edges(pixels.shape[1], block_size)
-        for top, bottom in zip(rows[:-1], rows[1:], strict=True):
-            for left, right in zip(columns[:-1], columns[1:], strict=True):
+        for top, bottom in pairwise(rows):
+            for left, right in pairwise(columns):
                 result[top:bottom, left:right] = pixels[top:bottom, left:right].mean(axis=(0, 1))
         return result
 

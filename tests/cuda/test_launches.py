@@ -212,6 +212,7 @@ def test_without_a_driver_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_without_numba_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend._check_installed.cache_clear()
     find_spec = backend.importlib.util.find_spec
     monkeypatch.setattr(
         backend.importlib.util, "find_spec", lambda name, *a: None if name == "numba_cuda" else find_spec(name, *a)

@@ -224,6 +224,14 @@ class TestLeftOut:
         }
         assert verify(src, tmp_path / "dst", boxes) == 0
 
+    def test_a_name_like_a_temporary_file(self, tmp_path: Path) -> None:
+        src, _ = tree(tmp_path)
+        save(src / "n0" / ".fastblur-1-1.tmp", photo(9), format="png")
+        boxes = annotate(tmp_path / "b.json", {name: [FACE] for name in content(src)})
+        assert blur(src, tmp_path / "dst", boxes) == 1
+        assert rows(tmp_path / "dst")["n0/.fastblur-1-1.tmp"]["reason"] == "reserved-name"
+        assert verify(src, tmp_path / "dst", boxes) == 0
+
     def test_too_many_pixels(self, tmp_path: Path) -> None:
         src, boxes = tree(tmp_path)
         assert blur(src, tmp_path / "dst", boxes, "--max-pixels", "6000") == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -70,6 +70,13 @@ class Container(Protocol):
 
     def finish(self, array: Any, described: DeviceArray, stream: int) -> Any:
         """What to give back to the caller for an array made by `copy`."""
+
+
+@cache
+def _dtype_of(typestr: str) -> tuple[str, bool, int]:
+    """Name, native byte order and item size of a dtype."""
+    dtype = np.dtype(typestr)
+    return dtype.name, dtype.isnative, dtype.itemsize
 
 
 def container_of(array: Any, driver: Driver) -> Container:
@@ -188,21 +195,21 @@ class InterfaceContainer:
     def describe(self, array: Any, name: str) -> DeviceArray:
         interface = array.__cuda_array_interface__
         typestr = str(interface["typestr"])
-        dtype = np.dtype(typestr)
-        if not dtype.isnative:
+        dtype, native, item = _dtype_of(typestr)
+        if not native:
             raise TypeError(
                 f"{name} has dtype {typestr}, of non-native byte order; accepted: {', '.join(DTYPES)}, native"
             )
-        _check_dtype(dtype.name, name)
+        _check_dtype(dtype, name)
         if interface.get("mask") is not None:
             raise TypeError(f"{name} is masked; accepted: an array without a mask")
         shape = tuple(int(n) for n in interface["shape"])
         strides = interface.get("strides")
         if strides is None:
-            strides = tuple(int(dtype.itemsize * np.prod(shape[i + 1 :], dtype=np.int64)) for i in range(len(shape)))
+            strides = tuple(int(item * np.prod(shape[i + 1 :], dtype=np.int64)) for i in range(len(shape)))
         address, readonly = interface["data"]
         device = self.driver.device_of(int(address)) if address else 0
-        return DeviceArray(int(address or 0), shape, tuple(int(s) for s in strides), dtype.name, device, bool(readonly))
+        return DeviceArray(int(address or 0), shape, tuple(int(s) for s in strides), dtype, device, bool(readonly))
 
     def stream(self, array: Any, described: DeviceArray) -> int:
         return int(array.__cuda_array_interface__.get("stream") or 0)
@@ -266,7 +273,7 @@ class _Queued:
 
     def __dlpack__(self, *, stream: int | None = None, **options: Any) -> Any:
         if stream != -1:
-            self._driver.wait(stream or 0, self._stream)
+            self._driver.wait(self.__dlpack_device__()[1], stream or 0, self._stream)
         return self._array.__dlpack__(stream=stream, **options)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,15 +54,15 @@ def run_on_device(
         ImportError: if numba-cuda is not installed.
         CudaError: if there is no device, or the driver fails.
     """
-    if importlib.util.find_spec("numba_cuda") is None:
-        raise ImportError(f"images is a CUDA array, but {_INSTALL}")
+    _check_installed()
     driver = _driver_for_arrays()
     if out is not None and (not isinstance(out, (list, tuple)) or len(out) != len(images)):
         received = f"{len(out)} arrays" if isinstance(out, (list, tuple)) else f"a {type(out).__name__}"
         raise ValueError(f"out is {received}; accepted for a list of {len(images)} images: a list of as many arrays")
     container = container_of(images[0], driver)
     sources = _describe_all(container, driver, images, "images")
-    targets = sources if out is None else _describe_all(container, driver, out, "out")
+    in_place = out is not None and all(o is i for o, i in zip(out, images, strict=True))
+    targets = sources if out is None or in_place else _describe_all(container, driver, out, "out")
     _check_all(sources, targets, out is not None)
     ordinal = sources[0].device
     stream = container.stream(images[0], sources[0])
@@ -110,6 +111,12 @@ def copy_to_host(array: Any) -> npt.NDArray[Any]:
         with driver.device(driver.device_of(address)):
             driver.download(int(interface.get("stream") or 0), address, host.reshape(-1).view(np.uint8))
     return host
+
+
+@cache
+def _check_installed() -> None:
+    if importlib.util.find_spec("numba_cuda") is None:
+        raise ImportError(f"images is a CUDA array, but {_INSTALL}")
 
 
 def _driver_for_arrays() -> Driver:

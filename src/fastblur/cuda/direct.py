@@ -42,7 +42,7 @@ from .intrinsics import (
     store_f32,
     store_f64,
 )
-from .records import border_index, box_view, element, find_job, is_plain
+from .records import border_index, box_view, element, find_job, is_plain, pixel_weight
 
 RUN = 16  # taps summed before they join the total
 
@@ -135,12 +135,9 @@ def fill_weights(weights: Any, partial: Any, n: Any, box: Any, border: Any) -> N
 def small_direct_stages(access: SimpleNamespace) -> SimpleNamespace:
     """Both passes of a box that fits in shared memory."""
     width = access.per_word
-    word_address = access.word_address
-    load_pivots = access.load_pivots
-    load_samples = access.load_samples
-    column_of = access.column_of
-    channel_of = access.channel_of
-    put_samples = access.put_samples
+    word_address, sample_address = access.word_address, access.sample_address
+    load_samples, load_pivots = access.load_samples, access.load_pivots
+    store_sample, mix_sample = access.store_sample, access.mix_sample
 
     @device
     def vertical(
@@ -184,26 +181,27 @@ def small_direct_stages(access: SimpleNamespace) -> SimpleNamespace:
         pivots: Any,
         buffer: Any,
         row: Any,
-        item: Any,
+        sample: Any,
     ) -> None:
-        line, word = divide(item, view.words), remainder(item, view.words)
-        address = word_address(view, line, word) + row * view.step_y
-        values = cuda.local.array(width, np.float32)
+        if view.interleaved:
+            x, c = divide(sample, view.channels), remainder(sample, view.channels)
+        else:
+            x, c = remainder(sample, view.width), divide(sample, view.width)
         source = buffer + 4 * row * view.pitch
-        scale = load_f32(weights)
-        for i in range(width):
-            x, c = column_of(view, line, word, i), channel_of(view, line, word, i)
-            if x < view.width:
-                total = load_f32(weights + 4) * load_f32(source + 4 * element(view, x, c))
-                for start in range(1, radius + 1, RUN):
-                    run = _ZERO
-                    for j in range(start, min(start + RUN, radius + 1)):
-                        before = load_f32(source + 4 * element(view, border_index(x - j, view.width, border), c))
-                        after = load_f32(source + 4 * element(view, border_index(x + j, view.width, border), c))
-                        run += load_f32(weights + 4 + 4 * j) * (before + after)
-                    total += run
-                values[i] = load_f32(pivots + 4 * c) + total * scale
-        put_samples(view, box, shape, is_plain(box, shape), address, line, word, row, values)
+        total = load_f32(weights + 4) * load_f32(source + 4 * element(view, x, c))
+        for start in range(1, radius + 1, RUN):
+            run = _ZERO
+            for j in range(start, min(start + RUN, radius + 1)):
+                before = load_f32(source + 4 * element(view, border_index(x - j, view.width, border), c))
+                after = load_f32(source + 4 * element(view, border_index(x + j, view.width, border), c))
+                run += load_f32(weights + 4 + 4 * j) * (before + after)
+            total += run
+        value = load_f32(pivots + 4 * c) + total * load_f32(weights)
+        address = sample_address(view, x, row, c)
+        if is_plain(box, shape):
+            store_sample(address, value)
+        else:
+            mix_sample(address, pixel_weight(box, shape, x, row), np.float64(value))
 
     return SimpleNamespace(vertical=vertical, horizontal=horizontal)
 

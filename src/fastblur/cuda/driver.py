@@ -1,8 +1,8 @@
 """The few calls of the CUDA driver that the backend makes, through ctypes.
 
-A launch passes six integers; going to the driver directly keeps it at a few microseconds of host time, where passing
-array objects costs tens. The caller's library (torch, CuPy, JAX, Numba) has created the device's primary context; it is
-made current for the duration of a call if it is not already.
+A launch passes six integers; going to the driver directly spares the host what unpacking array objects costs. The
+caller's library (torch, CuPy, JAX, Numba) has created the device's primary context; it is made current for the duration
+of a call if it is not already.
 """
 
 from __future__ import annotations
@@ -141,15 +141,17 @@ class Driver:
             raise CudaError(f"cuLaunchKernel failed (error {code}) for {grid} blocks of {threads} threads")
 
     def take_slot(self, ordinal: int, size: int) -> Slot:
-        """Pinned memory that no upload is still reading: the oldest slot if it is free, else a new one."""
+        """Pinned memory that no upload still reads: the oldest slot that is free and large enough, else a new one."""
         with self._lock:
             slots = self._slots.setdefault(ordinal, deque())
-            if slots and len(slots[0].bytes) >= size:
-                code = self._library.cuEventQuery(ctypes.c_void_p(slots[0].event))
-                if code == 0:
-                    return slots.popleft()
-                if code != _NOT_READY:
-                    raise CudaError(f"earlier work on this device failed (error {code})")
+            for slot in slots:
+                if len(slot.bytes) >= size:
+                    code = self._library.cuEventQuery(ctypes.c_void_p(slot.event))
+                    if code == 0:
+                        slots.remove(slot)
+                        return slot
+                    if code != _NOT_READY:
+                        raise CudaError(f"earlier work on this device failed (error {code})")
         size = max(_SMALLEST_SLOT, 1 << (size - 1).bit_length())
         address, event = ctypes.c_void_p(), ctypes.c_void_p()
         self._call("cuMemHostAlloc", ctypes.byref(address), ctypes.c_size_t(size), _HOST_ALLOC_PORTABLE)
@@ -197,17 +199,19 @@ class Driver:
         stream = self._streams.get(ordinal)
         if stream is None:
             handle = ctypes.c_void_p()
-            self._call("cuStreamCreate", ctypes.byref(handle), _STREAM_NON_BLOCKING)
+            with self.device(ordinal):
+                self._call("cuStreamCreate", ctypes.byref(handle), _STREAM_NON_BLOCKING)
             stream = self._streams[ordinal] = handle.value or 0
         return stream
 
-    def wait(self, waiting: int, working: int) -> None:
+    def wait(self, ordinal: int, waiting: int, working: int) -> None:
         """Make stream `waiting` wait for what is queued on stream `working`, without blocking the host."""
         event = ctypes.c_void_p()
-        self._call("cuEventCreate", ctypes.byref(event), _EVENT_DISABLE_TIMING)
-        self._call("cuEventRecord", event, ctypes.c_void_p(working))
-        self._call("cuStreamWaitEvent", ctypes.c_void_p(waiting), event, 0)
-        self._call("cuEventDestroy_v2", event)
+        with self.device(ordinal):
+            self._call("cuEventCreate", ctypes.byref(event), _EVENT_DISABLE_TIMING)
+            self._call("cuEventRecord", event, ctypes.c_void_p(working))
+            self._call("cuStreamWaitEvent", ctypes.c_void_p(waiting), event, 0)
+            self._call("cuEventDestroy_v2", event)
 
 
 _driver: Driver | None = None

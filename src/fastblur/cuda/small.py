@@ -93,6 +93,7 @@ def small_spline_kernel(access: SimpleNamespace) -> Any:
         g = geometry(images, box, border)
         words = g.view.lines * g.view.words
         for item in range(cuda.threadIdx.x, g.segments * words, cuda.blockDim.x):
+            g = geometry(images, box, border)  # as in project_box
             segment, column = divide(item, words), remainder(item, words)
             if segment * g.segment_rows < table_rows(g.y_axis):
                 at = g.buffers
@@ -102,6 +103,8 @@ def small_spline_kernel(access: SimpleNamespace) -> Any:
     def project_box(images: Any, box: Any, border: Any) -> None:
         g = geometry(images, box, border)
         for item in range(cuda.threadIdx.x, g.y_axis.nodes * g.x_axis.nodes, cuda.blockDim.x):
+            # A thread has a node or two: reading the geometry for each costs less than the registers to keep it.
+            g = geometry(images, box, border)
             q, k = divide(item, g.x_axis.nodes), remainder(item, g.x_axis.nodes)
             project(g.view, g.y_axis, g.x_axis, border, g.segment_rows, g.buffers.rows, g.buffers.grid, q, k)
         # The table of the decimation has been read; the interpolation's takes its place.
@@ -135,9 +138,11 @@ def small_spline_kernel(access: SimpleNamespace) -> Any:
     @device
     def interpolate_box(images: Any, box: Any, border: Any, shape: Any) -> None:
         g = geometry(images, box, border)
-        at, words = g.buffers, g.view.lines * g.view.words
+        words = g.view.lines * g.view.words
         rows = divide(g.view.height + g.segments - 1, g.segments)
         for item in range(cuda.threadIdx.x, g.segments * words, cuda.blockDim.x):
+            g = geometry(images, box, border)  # as in project_box
+            at = g.buffers
             start = divide(item, words) * rows
             stop = min(start + rows, g.view.height)
             if start < stop:
@@ -184,22 +189,12 @@ def small_direct_kernel(access: SimpleNamespace) -> Any:
         save_pivots(view, pivots, thread)
         fill_weights(weights_y, partial, view.height, box, border)
         fill_weights(weights_x, partial, view.width, box, border)
-        words = view.lines * view.words
+        words, samples = view.lines * view.words, view.width * view.channels
         for item in range(thread, view.height * words, threads):
             vertical(view, weights_y, radius_y, border, pivots, buffer, divide(item, words), remainder(item, words))
         cuda.syncthreads()
-        for item in range(thread, view.height * words, threads):
-            horizontal(
-                view,
-                box,
-                shape,
-                weights_x,
-                radius_x,
-                border,
-                pivots,
-                buffer,
-                divide(item, words),
-                remainder(item, words),
-            )
+        for item in range(thread, view.height * samples, threads):
+            row, sample = divide(item, samples), remainder(item, samples)
+            horizontal(view, box, shape, weights_x, radius_x, border, pivots, buffer, row, sample)
 
     return small_direct

@@ -8,13 +8,11 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .worker import TEMPORARY
+from .tree import is_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-_PREFIX, _, _SUFFIX = TEMPORARY.partition("{}")
 
 
 def sync(files: Sequence[str], folder: Path) -> None:
@@ -72,6 +70,5 @@ def output_files(dst: Path) -> Iterator[str]:
 def remove_temporaries(dst: Path) -> None:
     """Remove what an interrupted run left half written."""
     for path in output_files(dst):
-        name = os.path.basename(path)
-        if name.startswith(_PREFIX) and name.endswith(_SUFFIX):
+        if is_temporary(os.path.basename(path)):
             os.unlink(dst / path)

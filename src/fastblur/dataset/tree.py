@@ -10,6 +10,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_BEFORE, _AFTER = ".fastblur-", ".tmp"
+
+
+def temporary_name(unique: str) -> str:
+    """The name of an output file until it is complete; `unique` is anything that no other file under way has."""
+    return _BEFORE + unique + _AFTER
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one that is not complete, or was left by a run that was ended."""
+    return name.startswith(_BEFORE) and name.endswith(_AFTER)
+
+
 class Found(NamedTuple):
     """A file below the source folder, by its path relative to it; `problem` if it must not be read."""
 
@@ -21,7 +34,8 @@ def scan(root: Path) -> Iterator[Found]:
     """Every file below `root`, one folder in memory at a time.
 
     A link to a file inside the tree is that file. A link that leads out of the tree or nowhere, or to a folder (which
-    would be met twice, or for ever), and what is neither file nor folder, is found with a problem.
+    would be met twice, or for ever), what is neither file nor folder, and what has a name like the temporary files of
+    the output, is found with a problem.
     """
     inside = os.path.realpath(root) + os.sep
     folders = [""]
@@ -34,7 +48,9 @@ def scan(root: Path) -> Iterator[Found]:
             continue
         for child in children:
             path = os.path.join(folder, child.name)
-            if child.is_symlink():
+            if is_temporary(child.name):
+                yield Found(path, "reserved-name: files with such names are removed from the output")
+            elif child.is_symlink():
                 yield Found(path, _problem_of_link(child.path, inside))
             elif child.is_dir():
                 folders.append(path)

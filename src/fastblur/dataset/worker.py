@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .geometry import LeftOut
 from .image import HEAD, Made, decide, make
+from .tree import temporary_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 1 << 31
 """Image files beyond this are refused: they are read in whole."""
-
-TEMPORARY = ".fastblur-{}.tmp"
 
 
 class OutputError(Exception):
@@ -214,7 +213,7 @@ def _temporary(final: Path) -> str:
         if len(_folders) > 10_000:
             _folders.clear()
         _folders.add(folder)
-    return os.path.join(folder, TEMPORARY.format(f"{os.getpid()}-{next(_number)}"))
+    return os.path.join(folder, temporary_name(f"{os.getpid()}-{next(_number)}"))
 
 
 def _remove(path: str) -> None:

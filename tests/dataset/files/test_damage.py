@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -20,8 +23,6 @@ LIMIT = 10**5
 
 
 def _tiff(**options: object) -> bytes:
-    import io
-
     stream = io.BytesIO()
     tifffile.imwrite(stream, PHOTO, photometric="rgb", metadata=None, software=False, **options)
     return stream.getvalue()
@@ -152,3 +153,34 @@ def test_all_frames_count_towards_the_limit() -> None:
     assert len(decode(animation, max_pixels=3 * 20 * 26).frames) == 3
     with pytest.raises(ImageFileError, match="too-large"):
         decode(animation, max_pixels=3 * 20 * 26 - 1)
+
+
+@pytest.mark.parametrize("compression", ["zlib", "zstd", "lzma", "lzw", "packbits"])
+def test_a_strip_gets_no_more_memory_than_its_pixels(compression: str) -> None:
+    """A strip that would inflate to 64 MiB behind the header of a 16x16 page."""
+    large, small = (_compressed(np.zeros(side, np.uint8), compression) for side in ((8192, 8192), (16, 16)))
+    with tifffile.TiffFile(io.BytesIO(large)) as file:
+        page = file.pages[0]
+        strip = large[page.dataoffsets[0] : page.dataoffsets[0] + sum(page.databytecounts)]
+    with tifffile.TiffFile(io.BytesIO(small)) as file:
+        count = file.pages[0].tags["StripByteCounts"]
+        offset = file.pages[0].tags["StripOffsets"]
+    bomb = bytearray(small + b"\0" * (len(small) % 2) + strip)
+    assert (count.dtype, offset.dtype) == (4, 4)
+    struct.pack_into("<I", bomb, count.valueoffset, len(strip))
+    struct.pack_into("<I", bomb, offset.valueoffset, len(bomb) - len(strip))
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(ImageFileError):
+            assert decode(bytes(bomb), max_pixels=LIMIT).frames[0].shape == (16, 16)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def _compressed(samples: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], compression: str) -> bytes:
+    stream = io.BytesIO()
+    tifffile.imwrite(
+        stream, samples, compression=compression, rowsperstrip=samples.shape[0], metadata=None, software=False
+    )
+    return stream.getvalue()

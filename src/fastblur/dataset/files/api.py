@@ -203,7 +203,7 @@ def allowed_difference(picture: Picture) -> float:
 
     With the obfuscated frames the bound holds for every pixel that was not obfuscated. With the source's frames it
     holds except within 2 pixels of a 16x16 block that a box touches, where the new edges ring. (Photographs with filled
-    boxes, JPEG quality 30 to 98 by pixels and by blocks, WebP quality 50 to 95: no pixel beyond it in 104 files.)
+    boxes, JPEG quality 50 to 98 by pixels and by blocks, WebP quality 50 to 95: no pixel beyond it in 92 files.)
 
     Parameters
     ----------

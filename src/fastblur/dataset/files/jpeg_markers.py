@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 from fastblur.dataset.files.errors import ImageFileError
 
@@ -27,12 +29,13 @@ _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # libjpeg's own fuzzers stop here; more scans only serve to keep a decoder busy.
 _MOST_SCANS = 500
 
-# Position in a block's natural (row by row) order of each entry of a zigzag-ordered table.
+# Where each entry of a table in natural (row by row) order stands in a file, which stores them in zigzag order.
 # fmt: off
-ZIGZAG = (
-    0, 1, 8, 16, 9, 2, 3, 10,  17, 24, 32, 25, 18, 11, 4, 5,  12, 19, 26, 33, 40, 48, 41, 34,
-    27, 20, 13, 6, 7, 14, 21, 28,  35, 42, 49, 56, 57, 50, 43, 36,  29, 22, 15, 23, 30, 37, 44, 51,
-    58, 59, 52, 45, 38, 31, 39, 46,  53, 60, 61, 54, 47, 55, 62, 63,
+_TO_NATURAL = itemgetter(
+    0, 1, 5, 6, 14, 15, 27, 28, 2, 4, 7, 13, 16, 26, 29, 42,
+    3, 8, 12, 17, 25, 30, 41, 43, 9, 11, 18, 24, 31, 40, 44, 53,
+    10, 19, 23, 32, 39, 45, 52, 54, 20, 22, 33, 38, 46, 51, 55, 60,
+    21, 34, 37, 47, 50, 56, 59, 61, 35, 36, 48, 49, 57, 58, 62, 63,
 )
 # fmt: on
 
@@ -236,13 +239,10 @@ def _quantisation_tables(payload: bytes) -> dict[int, tuple[int, ...]]:
     position = 0
     while position < len(payload):
         size = 2 if payload[position] >> 4 else 1
-        values = payload[position + 1 : position + 1 + 64 * size]
-        if len(values) < 64 * size:
+        stored = payload[position + 1 : position + 1 + 64 * size]
+        if len(stored) < 64 * size:
             raise ImageFileError("damaged", "JPEG quantisation table cut short")
-        natural = [0] * 64
-        for zigzag, place in enumerate(ZIGZAG):
-            natural[place] = int.from_bytes(values[zigzag * size : (zigzag + 1) * size], "big")
-        tables[payload[position] & 15] = tuple(natural)
+        tables[payload[position] & 15] = _TO_NATURAL(stored if size == 1 else struct.unpack(">64H", stored))
         position += 1 + 64 * size
     return tables
 
