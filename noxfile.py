@@ -71,7 +71,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, and the stub of the compiled module against the module."""
-    install_fastblur(session, "--group", "types")
+    install_fastblur(session, "--group", "types", extras="[dataset]")
     session.run("mypy")
     session.run("python", "-m", "mypy.stubtest", "fastblur._core", "--allowlist", "scripts/stubtest_allowlist.txt")
 
