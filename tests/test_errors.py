@@ -303,9 +303,10 @@ def test_integers_beyond_any_float(name: str) -> None:
 @pytest.mark.parametrize("name", ["sigma", "margin", "feather", "kernel_size", "block_size"])
 def test_the_bad_value_of_many_is_named(name: str) -> None:
     function = pixelate if name == "block_size" else blur
-    values = [3, 5, -7, 3]
-    options = {name: values} if name in ("sigma", "kernel_size", "block_size") else {"sigma": 3, name: values}
-    assert_raises(ValueError, (name, "-7", "2"), function, COLOUR, [BOX] * 4, **options)
+    for bad in (-7, math.nan, math.inf) if name != "kernel_size" else (-7, 4):
+        values = [3, 5, bad, 3]
+        options = {name: values} if name in ("sigma", "kernel_size", "block_size") else {"sigma": 3, name: values}
+        assert_raises(ValueError, (name, bad, "2"), function, COLOUR, [BOX] * 4, **options)
 
 
 @pytest.mark.parametrize("name", ["sigma", "margin", "feather", "kernel_size", "block_size"])

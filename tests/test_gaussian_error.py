@@ -53,7 +53,8 @@ def test_gratings_of_every_period(dtype: str, kind: str, sigma: float, border_mo
 def test_every_pattern_in_every_range(pattern: Any, dtype: str, border_mode: str) -> None:
     rng = np.random.default_rng(7)
     for low, high in RANGES[dtype]:
-        for height, width in [(1, 1), (1, 2), (2, 1), (3, 200), (33, 64), (150, 151)]:
+        sizes = [(1, 1), (1, 2), (2, 1), (3, 200), (33, 64)] + [(150, 151)] * ((low, high) == RANGES[dtype][0])
+        for height, width in sizes:
             image = stretch(pattern((height, width, 3), rng), dtype, low, high)
             for sigma in (0.4, 3.9, 4.8, 25.0, 500.0):
                 for kind in ("auto", "direct"):
@@ -85,13 +86,15 @@ def operator(n: int, sigma: float, border_mode: str) -> Float64:
 
 
 @given(st.integers(1, 400), sigmas(), st.sampled_from(BORDER_MODES))
-def test_no_row_can_exceed_the_bound(n: int, sigma: float, border_mode: str) -> None:
-    """Half the L1 norm of a row of (operator - Gaussian) is the largest error of a row of range 1.
+def test_no_image_can_exceed_the_bound(n: int, sigma: float, border_mode: str) -> None:
+    """Half the L1 norm of what the operator of both axes does too much or too little is the largest error of range 1.
 
-    Two axes at most add up; the bound is for both.
+    Taken at the pixel where both axes are at their worst.
     """
-    difference = operator(n, sigma, border_mode) - reference.gaussian_matrix(n, sigma, None, border_mode)
-    assert np.abs(difference).sum(axis=1).max() / 2 <= 5e-4
+    ours, true = operator(n, sigma, border_mode), reference.gaussian_matrix(n, sigma, None, border_mode)
+    worst = np.argmax(np.abs(ours - true).sum(axis=1))
+    difference = np.outer(ours[worst], ours[worst]) - np.outer(true[worst], true[worst])
+    assert np.abs(difference).sum() / 2 <= 5e-4
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -84,6 +84,19 @@ def test_either_way_at_a_tie(dtype: str) -> None:
     assert np.all(result == result[:, :1])
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_means_next_to_a_tie(dtype: str) -> None:
+    """Cells of 31 x 33 pixels whose means are k + 511/1023, below a tie, and k + 512/1023, above it."""
+    rng = np.random.default_rng(0)
+    top = np.iinfo(dtype).max - 1
+    for base in (0, 1, 100, top // 2, top):
+        for ones, expected in ((511, base), (512, base + 1)):
+            cell = np.full(31 * 33, base, dtype)
+            cell[:ones] += 1
+            image = rng.permuted(np.tile(cell, (6, 1)), axis=1).reshape(2, 3, 31, 33).swapaxes(1, 2).reshape(62, 99)
+            assert np.unique(fastblur.pixelate(image, None, 31)).tolist() == [expected]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_the_largest_finite_floats(dtype: str) -> None:
     largest = float(np.finfo(dtype).max)
