@@ -34,7 +34,7 @@ class Quality:
     tail: float
 
 
-BYTE_REACH = 10  # the largest radius of the direct filter for bytes, level_path()
+BYTE_REACH = 9  # the largest radius of the direct filter for bytes, level_path()
 
 LEVEL = Quality("level (uint8)", 1.2, 3.5, 1.36, 3.2)
 FINE = Quality("fine (uint16, floats)", 2.2, 4.0, 2.0, 3.75)

@@ -3,7 +3,7 @@
 //
 // A value is in 1/128 level. A product keeps its upper 16 bits: (a + b) 2^7 w 2^16 / 2^16, cut off below, which loses
 // half a unit on average for each of the radius + 1 products; half of radius + 1 is added back. So each pass errs by at
-// most (radius + 1) / 256 level, 0.06 at the largest radius in use, and a constant stays itself.
+// most (radius + 1) / 256 level, 0.04 at the largest radius in use, and a constant stays itself.
 #pragma once
 
 #include "finish.h"
