@@ -151,7 +151,9 @@ def wheel(session: nox.Session) -> None:
 def cuda(session: nox.Session) -> None:
     """The CUDA kernels without a GPU: in Numba's simulator, and compiled and assembled for real devices."""
     install_fastblur(session, "--group", "test", "--group", "cuda-simulator")
-    session.run("pytest", "-q", "tests/cuda", *session.posargs)
+    # The simulator is chosen once per process, so each kind of test has one of its own.
+    session.run("pytest", "-q", "-m", "simulator", "tests/cuda", *session.posargs)
+    session.run("pytest", "-q", "-m", "not simulator", "tests/cuda", *session.posargs)
 
 
 @nox.session
