@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def recording(monkeypatch: pytest.MonkeyPatch) -> RecordingDriver:
     """A driver that runs nothing and writes down everything."""
+    if importlib.util.find_spec("numba_cuda") is None:
+        pytest.skip("numba-cuda is not installed")
     from fastblur.cuda import backend
 
     driver = RecordingDriver()
