@@ -195,7 +195,8 @@ class Worker {
     std::uint64_t bits;
     std::memcpy(&bits, &key.sigma, sizeof bits);
     bits ^= static_cast<std::uint64_t>(key.n) * 0x9e3779b97f4a7c15u;
-    bits ^= static_cast<std::uint64_t>(key.radius * 8 + static_cast<int>(key.border) * 4 + key.accuracy) << 20;
+    bits ^= static_cast<std::uint64_t>(key.radius) << 24;
+    bits ^= static_cast<std::uint64_t>(static_cast<int>(key.border) * 4 + key.accuracy) << 20;
     return static_cast<std::size_t>((bits * 0xff51afd7ed558ccdu) >> 40);
   }
   void forget() {
