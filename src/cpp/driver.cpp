@@ -217,9 +217,15 @@ class Worker {
   std::size_t last_ = kRemembered;
 };
 
+// On the heap: the system ends a process in which a thread's own storage cannot be had.
+thread_local std::unique_ptr<Worker> own_worker;
+
 Worker& this_worker() {
-  thread_local Worker worker;
-  return worker;
+  if (own_worker == nullptr) own_worker = std::make_unique<Worker>();
+  return *own_worker;
+}
+void tidy_worker() {
+  if (own_worker != nullptr) own_worker->tidy();
 }
 
 // One of the three things that can be done to a plane, in units (rows, or rows of cells) that may be done apart.
@@ -545,7 +551,7 @@ class Schedule {
       } catch (const std::bad_alloc&) {
         out_of_memory.store(true, std::memory_order_relaxed);
       }
-      this_worker().tidy();
+      tidy_worker();
     });
     if (out_of_memory.load()) throw std::bad_alloc();
   }
@@ -561,7 +567,7 @@ class Schedule {
 
 void run(const Call& call, Operation& operation, Blur* blur, int threads) {
   struct Tidy {
-    ~Tidy() { this_worker().tidy(); }
+    ~Tidy() { tidy_worker(); }
   } tidy;
   Schedule(call, operation, blur, threads).run();
 }
