@@ -214,7 +214,7 @@ def test_ctrl_c_ends_it_with_one_line_and_it_can_go_on(tmp_path: Path, workers: 
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # A test run in the background of a shell is one that ignores Ctrl-C, and its children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it has no other threads
     )
     while process.poll() is None and not list(dst.rglob(".fastblur-*")):
         time.sleep(0.001)
