@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,11 @@ from tqdm import tqdm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+# Only one process draws. tqdm's own lock is shared with every process forked from this one, and stays locked for all of
+# them when one is killed while it holds it.
+tqdm.set_lock(threading.RLock())
 
 
 @contextmanager
