@@ -217,8 +217,7 @@ class Worker {
   std::size_t last_ = kRemembered;
 };
 
-// On the heap: the system ends a process in which a thread's own storage cannot be had.
-thread_local std::unique_ptr<Worker> own_worker;
+FASTBLUR_THREAD_LOCAL std::unique_ptr<Worker> own_worker;
 
 Worker& this_worker() {
   if (own_worker == nullptr) own_worker = std::make_unique<Worker>();

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <system_error>
@@ -19,7 +21,7 @@
 namespace fastblur {
 namespace {
 
-thread_local bool inside_task = false;
+FASTBLUR_THREAD_LOCAL bool inside_task = false;
 
 class Pool {
  public:
@@ -62,6 +64,9 @@ class Pool {
   }
 
   void serve() {
+    // Has the thread's storage for exceptions made now: a bad_alloc is no time to need memory for being thrown.
+    const volatile int none = std::uncaught_exceptions();  // volatile: the compiler may drop the call otherwise
+    (void)none;
     std::uint64_t seen = 0;
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {

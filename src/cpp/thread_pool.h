@@ -2,7 +2,16 @@
 // exit can meet a thread in the middle of its destruction. A forked child starts with a new, empty pool.
 #pragma once
 
+#include <cstddef>
 #include <functional>
+
+// Storage that a thread has from its start. The usual model of a shared library has it allocated at first use, and
+// glibc ends the process when that fails; musl takes no other.
+#if defined(__GLIBC__) && defined(__GNUC__)
+#define FASTBLUR_THREAD_LOCAL __attribute__((tls_model("initial-exec"))) thread_local
+#else
+#define FASTBLUR_THREAD_LOCAL thread_local
+#endif
 
 namespace fastblur {
 
