@@ -36,6 +36,7 @@ class Blur {
   Blur(const BlurJob& job, Arena& arena)
       : job_(job),
         plane_(job.plane),
+        ahead_(*job.ahead),
         v_(*job.vertical),
         h_(*job.horizontal),
         channels_(job.plane.channels),
@@ -150,10 +151,11 @@ class Blur {
       const Index stop_run = run_end(start, y, stop);
       const Item* rows[kRun];
       for (Index r = y; r < stop_run; ++r) rows[r - y] = pixels(r, x1, count, r - y);
+      ahead_.some();
       const Index k = start[y];
       float* nodes[4] = {node(k), node(k + 1), node(k + 2), node(k + 3)};
       reduce<S>(rows, stop_run - y, &v_.weights.reduce[static_cast<std::size_t>(4 * y)], nodes, k + 3 > reached,
-                count * channels_, pivot_at<S>(pivot_, x1 * channels_), packed_ ? kAhead * plane_.row_stride : 0);
+                count * channels_, pivot_at<S>(pivot_, x1 * channels_), packed_ && y + kAhead < v_.n ? kAhead * plane_.row_stride : 0);
       reached = k + 3;
       y = stop_run;
     }
@@ -174,6 +176,7 @@ class Blur {
     const std::int32_t* start = h_.weights.start.data();
     if (x1 == 0) std::memset(node_panel_, 0, static_cast<std::size_t>(3 * column) * sizeof(float));
     for (Index x = x1; x < x2;) {
+      ahead_.some();
       const Index stop = run_end(start, x, x2);
       const float* rows[kRun];
       for (Index i = x; i < stop; ++i) rows[i - x] = panel_ + (i - x1) * column;
@@ -194,6 +197,7 @@ class Blur {
       const Index x2 = smaller(x1 + tile, nodes);
       for (Index j = x1; j < x2 + window; ++j) window_[j - x1] = source + column * fold(j + h_.kernel.first, h_);
       for (Index x = x1; x < x2; x += kGroup) {
+        ahead_.some();
         float* outputs[kGroup];
         for (Index i = 0; i < kGroup; ++i) outputs[i] = filtered_panel_ + (x - x1 + i) * column;
         filter<S>(window_ + (x - x1), h_.kernel.group_weights.data(), window, outputs, column);
@@ -248,6 +252,7 @@ class Blur {
     ensure(low, high);
     const Index window = v_.kernel.taps + kGroup - 1;
     for (Index group = k; group < stop; group += kGroup) {
+      ahead_.some();
       for (Index j = 0; j < window; ++j)
         window_[j] = node_row(smaller(larger(fold(group + v_.kernel.first + j, v_), low), high));
       float* outputs[kGroup];
@@ -301,6 +306,7 @@ class Blur {
     const Index last = v_.nodes - 1, length = count * channels_;
     Index y = next_row_;
     while (y < end && smaller(start[y] + 3, last) < stop) {
+      ahead_.some();
       const Index stop_run = run_end(start, y, end);
       const float* nodes[4];  // a node beyond the last has weight zero
       for (Index i = 0; i < 4; ++i) nodes[i] = rows[smaller(start[y] + i, last) - k + 3];
@@ -329,6 +335,7 @@ class Blur {
     const Index column = channels_ * kPanel, last = h_.nodes - 1;
     const std::int32_t* start = h_.weights.start.data();
     for (Index x = x1; x < x2;) {
+      ahead_.some();
       const Index stop = run_end(start, x, x2);
       const float* nodes[4];
       for (Index k = 0; k < 4; ++k) nodes[k] = node_panel_ + smaller(start[x] + k, last) * column;
@@ -342,6 +349,7 @@ class Blur {
 
   const BlurJob& job_;
   Plane plane_;
+  Ahead& ahead_;
   const Axis& v_;
   const Axis& h_;
   Index channels_, width_, node_width_, tile_;

@@ -27,6 +27,7 @@ class ByteBlur {
   ByteBlur(const BlurJob& job, Arena& arena)
       : job_(job),
         plane_(job.plane),
+        ahead_(*job.ahead),
         axis_(*job.vertical),
         radius_(axis_.bytes.radius),
         border_(radius_ * plane_.channels),
@@ -69,8 +70,14 @@ class ByteBlur {
       const Index stop = smaller(y + kRows, end);
       vertical(y, stop);
       // Their originals are needed until the window has left them behind.
-      for (Index r = y; r < stop; ++r) save(r);
-      for (Index r = y; r < stop; ++r) horizontal(r, row(r - y));
+      for (Index r = y; r < stop; ++r) {
+        save(r);
+        ahead_.some();
+      }
+      for (Index r = y; r < stop; ++r) {
+        horizontal(r, row(r - y));
+        ahead_.some();
+      }
     }
   }
 
@@ -198,6 +205,7 @@ class ByteBlur {
 
   const BlurJob& job_;
   Plane plane_;
+  Ahead& ahead_;
   const Axis& axis_;
   Index radius_, border_, length_;
   bool packed_;

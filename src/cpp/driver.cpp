@@ -106,20 +106,15 @@ Planes planes_of(const Image& image, const std::int32_t* box) {
   return planes;
 }
 
-// Asks for the pixels of a small box, so that they are on their way while the box before it is worked on.
-void prefetch(const Image& image, const std::int32_t* box) {
-#if defined(__GNUC__) || defined(__clang__)
-  const Index item = item_size(image.dtype), line = 64;
-  const Index extent = (box[2] - box[0] - 1) * std::abs(image.column_stride) +
-                       (image.channels - 1) * std::abs(image.channel_stride) + item;
-  if (extent * (box[3] - box[1]) > 65536 || std::abs(image.column_stride) > std::abs(image.row_stride)) return;
-  const std::byte* first =
-      image.data + box[1] * image.row_stride + (image.column_stride < 0 ? box[2] - 1 : box[0]) * image.column_stride;
-  for (std::int32_t y = box[1]; y < box[3]; ++y, first += image.row_stride)
-    for (Index at = 0; at < extent + line - 1; at += line) __builtin_prefetch(first + std::min(at, extent - 1), 1);
-#else
-  (void)image, (void)box;
-#endif
+// The pixels of a box that is worked on soon. A large one is asked for as it is read.
+Ahead ahead_of(const Image& image, const std::int32_t* box) {
+  constexpr Index most = 65536;  // bytes: what the nearest caches hold beside the box that is worked on
+  const Planes planes = planes_of(image, box);
+  const Plane& p = planes.first;
+  const Index extent = (p.width - 1) * std::abs(p.column_stride) + (p.channels - 1) * std::abs(p.channel_stride) +
+                       item_size(image.dtype);
+  if (extent * p.height > most) return {};
+  return {p.origin + std::min<Index>((p.width - 1) * p.column_stride, 0), p.height, p.row_stride, extent};
 }
 
 Mask mask_of(const Boxes& boxes, Index box, Mask::Shape shape, bool transposed) {
@@ -155,20 +150,19 @@ class Worker {
   }
   // Valid until the next but one call.
   const Axis& axis(const AxisKey& key) {
-    std::size_t slot = hash(key) % kRemembered;
-    if (!(filled_[slot] && keys_[slot] == key)) {
-      if (slot == last_) slot = (slot + 1) % kRemembered;  // the other axis of the same box
-      if (!(filled_[slot] && keys_[slot] == key)) {
-        if (pixels_ > kMostPixels) forget();
-        filled_[slot] = false;
-        plan_axis(key, axes_[slot]);
-        keys_[slot] = key;
-        filled_[slot] = true;
-        pixels_ += key.n;
-      }
-    }
-    last_ = slot;
-    return axes_[slot];
+    const std::size_t set = hash(key) % kSets * kWays;
+    for (std::size_t slot = set; slot < set + kWays; ++slot)
+      if (filled_[slot] && keys_[slot] == key) return axes_[last_ = slot];
+    if (pixels_ > kMostPixels) forget();
+    do slot_in_set_ = (slot_in_set_ + 1) % kWays;
+    while (set + slot_in_set_ == last_);  // the other axis of the same box
+    const std::size_t slot = set + slot_in_set_;
+    filled_[slot] = false;
+    plan_axis(key, axes_[slot]);
+    keys_[slot] = key;
+    filled_[slot] = true;
+    pixels_ += key.n;
+    return axes_[last_ = slot];
   }
   // Gives back what a usual box does not need.
   void tidy() {
@@ -188,7 +182,7 @@ class Worker {
     void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
   };
   // Sizes recur: the boxes of a crowd share a sigma, and have a few dozen widths and heights between them.
-  static constexpr std::size_t kRemembered = 128;
+  static constexpr std::size_t kSets = 64, kWays = 4, kRemembered = kSets * kWays;
   static constexpr Index kMostPixels = 32768;  // about 36 bytes each
 
   static std::size_t hash(const AxisKey& key) {
@@ -215,6 +209,7 @@ class Worker {
   bool filled_[kRemembered] = {};
   Index pixels_ = 0;  // of all axes since the last forget()
   std::size_t last_ = kRemembered;
+  std::size_t slot_in_set_ = 0;  // that was filled last
 };
 
 FASTBLUR_THREAD_LOCAL std::unique_ptr<Worker> own_worker;
@@ -233,7 +228,7 @@ class Operation {
   virtual ~Operation() = default;
   virtual Index units(const Plane& plane, Index box) const = 0;
   virtual void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
-                   const std::vector<StoredNodes>* stored) = 0;
+                   const std::vector<StoredNodes>* stored, Ahead& ahead) = 0;
 };
 
 struct Call {
@@ -273,8 +268,8 @@ class Blur final : public Operation {
   }
 
   void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
-           const std::vector<StoredNodes>* stored) override {
-    BlurJob job = prepare(plane, planes, box);
+           const std::vector<StoredNodes>* stored, Ahead& ahead) override {
+    BlurJob job = prepare(plane, planes, box, ahead);
     if (identity(*job.vertical) && identity(*job.horizontal)) return;
     if (stored != nullptr) {
       job.stored = stored->data();
@@ -285,7 +280,8 @@ class Blur final : public Operation {
   }
 
   void nodes(const Plane& plane, const Planes& planes, Index box, Index begin, Index end, float* rows, Index stride) {
-    const BlurJob job = prepare(plane, planes, box);
+    Ahead none;
+    const BlurJob job = prepare(plane, planes, box, none);
     const Dtype dtype = call_.image(box).dtype;
     call_.kernels.blur_nodes(dtype, job, begin, end, rows, stride,
                              this_worker().scratch(call_.kernels.blur_scratch(dtype, job)));
@@ -294,7 +290,7 @@ class Blur final : public Operation {
  private:
   static bool identity(const Axis& axis) { return !axis.spline && axis.kernel.taps == 1; }
   std::size_t row(Index box) const { return static_cast<std::size_t>(call_.boxes.row[static_cast<std::size_t>(box)]); }
-  BlurJob prepare(const Plane& plane, const Planes& planes, Index box) const {
+  BlurJob prepare(const Plane& plane, const Planes& planes, Index box, Ahead& ahead) const {
     Worker& worker = this_worker();
     const AxisKey vertical_key = key(box, plane.height);
     const Axis& vertical = worker.axis(vertical_key);
@@ -305,7 +301,8 @@ class Blur final : public Operation {
             &horizontal,
             nullptr,
             0,
-            vertical_key.accuracy == static_cast<int>(Accuracy::bytes)};
+            vertical_key.accuracy == static_cast<int>(Accuracy::bytes),
+            &ahead};
   }
 
   const Call& call_;
@@ -321,10 +318,10 @@ class Pixelate final : public Operation {
   Index units(const Plane& plane, Index box) const override { return cells(plane.height, call_.strength(box)); }
 
   void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
-           const std::vector<StoredNodes>*) override {
+           const std::vector<StoredNodes>*, Ahead& ahead) override {
     const double block = call_.strength(box);
     const MosaicJob job{plane, call_.mask(box, planes.transposed), cells(plane.height, block),
-                        cells(plane.width, block)};
+                        cells(plane.width, block), &ahead};
     const Dtype dtype = call_.image(box).dtype;
     call_.kernels.mosaic(dtype, job, begin, end, this_worker().scratch(call_.kernels.mosaic_scratch(dtype, job)));
   }
@@ -345,7 +342,7 @@ class Fill final : public Operation {
   Index units(const Plane& plane, Index) const override { return plane.height; }
 
   void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
-           const std::vector<StoredNodes>*) override {
+           const std::vector<StoredNodes>*, Ahead& ahead) override {
     const Image& image = call_.image(box);
     const Index item = item_size(image.dtype), channels = image.channels;
     const std::byte* value = values_[static_cast<std::size_t>(call_.image_index(box))];
@@ -353,7 +350,7 @@ class Fill final : public Operation {
     for (Index c = 0; c < channels; ++c)
       std::copy_n(value + (planes.reversed ? channels - 1 - c : c) * item, item, ordered + c * item);
     const Index channel = planes.count > 1 ? (plane.origin - planes.first.origin) / planes.stride : 0;
-    const FillJob job{plane, call_.mask(box, planes.transposed), ordered + channel * item};
+    const FillJob job{plane, call_.mask(box, planes.transposed), ordered + channel * item, &ahead};
     call_.kernels.fill(image.dtype, job, begin, end,
                        this_worker().scratch(call_.kernels.fill_scratch(image.dtype, job)));
   }
@@ -397,8 +394,8 @@ class Schedule {
     for (Index box = 0; box < count; ++box) total += call_.samples(box);
     if (threads_ <= 1 || total < kWorthAThread) {
       for (Index box = 0; box < count; ++box) {
-        if (box + 1 < count) prefetch(call_.image(box + 1), call_.working(box + 1));
-        whole(box);
+        Ahead ahead = box + 1 < count ? ahead_of(call_.image(box + 1), call_.working(box + 1)) : Ahead();
+        whole(box, ahead);
       }
       return;
     }
@@ -418,12 +415,12 @@ class Schedule {
   }
 
  private:
-  void whole(Index box) {
+  void whole(Index box, Ahead& ahead) {
     const Planes planes = planes_of(call_.image(box), call_.working(box));
     for (Index i = 0; i < planes.count; ++i) {
       Plane plane = planes.at(i);
       take_pivot(plane, call_.image(box).dtype);
-      operation_.run(plane, planes, box, 0, operation_.units(plane, box), nullptr);
+      operation_.run(plane, planes, box, 0, operation_.units(plane, box), nullptr, ahead);
     }
   }
 
@@ -457,13 +454,11 @@ class Schedule {
     parallel(static_cast<Index>(handful.size()) - 1, [&](Index h) {
       for (std::size_t i = handful[static_cast<std::size_t>(h)]; i < handful[static_cast<std::size_t>(h) + 1]; ++i) {
         const Piece& p = pieces_[i];
-        if (i + 1 < pieces_.size()) {
-          const Index next = pieces_[i + 1].box;
-          prefetch(call_.image(next), call_.working(next));
-        }
+        Ahead ahead;
+        if (i + 1 < pieces_.size()) ahead = ahead_of(call_.image(pieces_[i + 1].box), call_.working(pieces_[i + 1].box));
         const Planes planes = planes_of(call_.image(p.box), call_.working(p.box));
         operation_.run(p.plane, planes, p.box, p.begin, p.end,
-                       p.split < 0 ? nullptr : &splits_[static_cast<std::size_t>(p.split)]->stored);
+                       p.split < 0 ? nullptr : &splits_[static_cast<std::size_t>(p.split)]->stored, ahead);
       }
     });
   }

@@ -9,6 +9,7 @@
 
 namespace {
 
+using fastblur::Ahead;
 using fastblur::Arena;
 using fastblur::Mask;
 using fastblur::Plane;

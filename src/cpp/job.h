@@ -6,6 +6,7 @@
 
 #include "gaussian.h"
 #include "image.h"
+#include "prefetch.h"
 
 namespace fastblur {
 
@@ -50,18 +51,21 @@ struct BlurJob {
   const StoredNodes* stored;
   Index stored_count;
   bool bytes;  // in 16-bit fixed point: see byte_blur.h
+  Ahead* ahead;
 };
 
 struct MosaicJob {
   Plane plane;
   Mask mask;
   Index rows, columns;  // of cells
+  Ahead* ahead;
 };
 
 struct FillJob {
   Plane plane;
   Mask mask;
   const std::byte* value;  // one item per channel, in the image's dtype
+  Ahead* ahead;
 };
 
 // The entry points of one instruction set. Each job runs in memory that `*_scratch` has sized.

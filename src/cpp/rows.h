@@ -19,6 +19,8 @@ namespace {
 
 using fastblur::Index;
 using fastblur::kGroup;
+using fastblur::kLine;
+using fastblur::prefetch;
 
 constexpr Index kPanel = 16;  // rows in a panel: one vector of the widest instruction set, and the same for all
 
@@ -153,9 +155,9 @@ void reduce(const typename S::Item* const* rows, Index count, const float* FASTB
       const Vec w[4] = {splat(weights[4 * r]), splat(weights[4 * r + 1]), splat(weights[4 * r + 2]),
                         splat(weights[4 * r + 3])};
       if (ahead != 0) {
-        constexpr Index line = 64, bytes = n * kLanes * static_cast<Index>(sizeof(typename S::Item));
+        constexpr Index bytes = n * kLanes * static_cast<Index>(sizeof(typename S::Item));
         const auto p = reinterpret_cast<std::uintptr_t>(rows[r] + at) + static_cast<std::uintptr_t>(ahead);
-        for (Index b = 0; b < bytes; b += line) prefetch(p + static_cast<std::uintptr_t>(b));
+        for (Index b = 0; b < bytes; b += kLine) prefetch(p + static_cast<std::uintptr_t>(b));
       }
       for (int u = 0; u < n; ++u) {
         const Vec x = S::read(rows[r] + at + u * kLanes, pivot_at<S>(pivot, at + u * kLanes));
@@ -239,7 +241,7 @@ void filter(const float* const* rows, const float* FASTBLUR_RESTRICT weights, In
 template <class S>
 void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot,
               Index ahead) {
-  constexpr Index per_line = 64 / static_cast<Index>(sizeof(typename S::Item));
+  constexpr Index per_line = kLine / static_cast<Index>(sizeof(typename S::Item));
   for (Index c = 0; c < columns; c += kLanes) {
     if (ahead != 0 && c % per_line == 0)
       for (Index i = 0; i < kPanel; ++i)

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "prefetch.h"
+
 #if defined(__AVX2__) || defined(__SSE2__) || defined(_M_X64)
 #include <immintrin.h>
 #elif defined(__ARM_NEON)
@@ -19,25 +21,6 @@
 namespace {
 
 using Half = std::uint16_t;  // the bits of an IEEE binary16
-
-#if defined(__GNUC__) || defined(__clang__)
-#define FASTBLUR_INLINE inline __attribute__((always_inline))
-#define FASTBLUR_RESTRICT __restrict__
-#else
-#define FASTBLUR_INLINE __forceinline
-#define FASTBLUR_RESTRICT __restrict
-#endif
-
-// Asks for the line at `p`, which may lie anywhere, so that it is near when it is read.
-FASTBLUR_INLINE void prefetch(std::uintptr_t p) {
-#if defined(__GNUC__) || defined(__clang__)
-  __builtin_prefetch(reinterpret_cast<const void*>(p));
-#elif defined(_M_X64)
-  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
-#else
-  (void)p;
-#endif
-}
 
 // Binary16 in integer arithmetic, for the levels without an instruction for it: round to nearest even, NaN stays NaN.
 [[maybe_unused]] FASTBLUR_INLINE float half_to_float(Half h) {

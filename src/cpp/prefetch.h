@@ -1,0 +1,64 @@
+// Asking for memory before it is needed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define FASTBLUR_INLINE inline __attribute__((always_inline))
+#define FASTBLUR_RESTRICT __restrict__
+#else
+#define FASTBLUR_INLINE __forceinline
+#define FASTBLUR_RESTRICT __restrict
+#endif
+
+namespace fastblur {
+
+constexpr std::ptrdiff_t kLine = 64;  // bytes of a cache line
+
+// Asks for the line at `p`, which may lie anywhere, so that it is near when it is read.
+FASTBLUR_INLINE void prefetch(std::uintptr_t p) {
+#if defined(__GNUC__) || defined(__clang__)
+  __builtin_prefetch(reinterpret_cast<const void*>(p));
+#elif defined(_M_X64)
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+#else
+  (void)p;
+#endif
+}
+
+// The box that is worked on next, asked for a little at a time, so that it arrives while the one before it is worked
+// on. All at once would only make that one wait: a processor keeps track of a few dozen requests.
+class Ahead {
+ public:
+  Ahead() = default;
+  // `rows` rows of `extent` bytes from `first`, its lowest address, `stride` bytes apart.
+  Ahead(const std::byte* first, std::ptrdiff_t rows, std::ptrdiff_t stride, std::ptrdiff_t extent)
+      : row_(reinterpret_cast<std::uintptr_t>(first)),
+        stride_(static_cast<std::uintptr_t>(stride)),
+        extent_(static_cast<std::uintptr_t>(extent)),
+        rows_(rows),
+        line_(row_) {}
+
+  // Some more of it. To be called about as often as there are rows.
+  FASTBLUR_INLINE void some() {
+    for (int i = 0; i < 2 && rows_ > 0; ++i) {
+      prefetch(line_);
+      line_ = (line_ & ~static_cast<std::uintptr_t>(kLine - 1)) + kLine;
+      if (line_ < row_ + extent_) continue;
+      line_ = row_ += stride_;
+      --rows_;
+    }
+  }
+
+ private:
+  std::uintptr_t row_ = 0, stride_ = 0, extent_ = 0;
+  std::ptrdiff_t rows_ = 0;  // still to be asked for
+  std::uintptr_t line_ = 0;
+};
+
+}  // namespace fastblur
