@@ -18,15 +18,8 @@ using fastblur::StoredNodes;
 
 constexpr Index kTileSamples = 1024;  // of a row handled at a time, so that 16 to 22 rows of them stay in L1 and L2
 constexpr Index kAhead = 8;           // pixel rows between what is read and what is asked for
-constexpr Index kRun = 8;             // pixel rows per call of a kernel: as many memory streams at a time
-
-// End of the run of pixels from `begin` that touch the same four nodes, at most kRun long.
-inline Index run_end(const std::int32_t* start, Index begin, Index end) {
-  const Index most = smaller(end, begin + kRun);
-  Index i = begin + 1;
-  while (i < most && start[i] == start[begin]) ++i;
-  return i;
-}
+constexpr Index kRows = 4;            // pixel rows per call of a kernel: as many memory streams at a time
+constexpr Index kColumns = 32;        // columns of a panel per call
 
 template <class S>
 class Blur {
@@ -54,7 +47,7 @@ class Blur {
       accumulators_ = arena.take<float>(kAccumulators * (h_.spline ? tile_length : length));
       expanded_ = arena.take<float>((kPanel + 3) * (h_.spline ? tile_length : 0));
       previous_ = arena.take<float>(3 * length);
-      finished_ = arena.take<float>(kRun * tile_length);
+      finished_ = arena.take<float>(kRows * tile_length);
     }
     if (!packed_) dense_ = arena.take<Item>(kPanel * (v_.spline && !h_.spline ? length : tile_length));
     panel_ = arena.take<float>(h_.spline ? tile_length * kPanel : length * kPanel);
@@ -147,17 +140,15 @@ class Blur {
       std::memcpy(node(partial_node_ + i), partial_ + i * row + x1 * channels_,
                   static_cast<std::size_t>(count * channels_) * sizeof(float));
     Index reached = partial_node_ + 2;
-    for (Index y = next_pixel_row_; y < stop;) {
-      const Index stop_run = run_end(start, y, stop);
-      const Item* rows[kRun];
+    for (Index y = next_pixel_row_, stop_run; y < stop; y = stop_run) {
+      stop_run = smaller(y + kRows, stop);
+      ahead_.some(stop_run - y);
+      const Item* rows[kRows];
       for (Index r = y; r < stop_run; ++r) rows[r - y] = pixels(r, x1, count, r - y);
-      ahead_.some();
-      const Index k = start[y];
-      float* nodes[4] = {node(k), node(k + 1), node(k + 2), node(k + 3)};
-      reduce<S>(rows, stop_run - y, &v_.weights.reduce[static_cast<std::size_t>(4 * y)], nodes, k + 3 > reached,
-                count * channels_, pivot_at<S>(pivot_, x1 * channels_), packed_ && y + kAhead < v_.n ? kAhead * plane_.row_stride : 0);
-      reached = k + 3;
-      y = stop_run;
+      reduce<S>(rows, stop_run - y, start + y, &v_.weights.reduce[static_cast<std::size_t>(4 * y)], node(start[y]),
+                length, start[y] + 3 > reached, count * channels_, pivot_at<S>(pivot_, x1 * channels_),
+                packed_ ? kAhead * plane_.row_stride : 0);
+      reached = start[stop_run - 1] + 3;
     }
     for (Index i = 0; i < 3; ++i)
       std::memcpy(partial_ + i * row + x1 * channels_, node(end + i),
@@ -175,16 +166,14 @@ class Blur {
     const Index column = channels_ * kPanel;
     const std::int32_t* start = h_.weights.start.data();
     if (x1 == 0) std::memset(node_panel_, 0, static_cast<std::size_t>(3 * column) * sizeof(float));
-    for (Index x = x1; x < x2;) {
-      ahead_.some();
-      const Index stop = run_end(start, x, x2);
-      const float* rows[kRun];
+    for (Index x = x1, stop; x < x2; x = stop) {
+      stop = smaller(x + kColumns, x2);
+      ahead_.some(stop - x);
+      const float* rows[kColumns];
       for (Index i = x; i < stop; ++i) rows[i - x] = panel_ + (i - x1) * column;
-      float* nodes[4];
-      for (Index k = 0; k < 4; ++k) nodes[k] = node_panel_ + (start[x] + k) * column;
-      reduce<Scratch<S>>(rows, stop - x, &h_.weights.reduce[static_cast<std::size_t>(4 * x)], nodes,
-                         x == 0 || start[x] != start[x - 1], column, nullptr, 0);
-      x = stop;
+      reduce<Scratch<S>>(rows, stop - x, start + x, &h_.weights.reduce[static_cast<std::size_t>(4 * x)],
+                         node_panel_ + start[x] * column, column, x == 0 || start[x] != start[x - 1], column, nullptr,
+                         0);
     }
   }
 
@@ -197,7 +186,7 @@ class Blur {
       const Index x2 = smaller(x1 + tile, nodes);
       for (Index j = x1; j < x2 + window; ++j) window_[j - x1] = source + column * fold(j + h_.kernel.first, h_);
       for (Index x = x1; x < x2; x += kGroup) {
-        ahead_.some();
+        ahead_.some(kGroup);
         float* outputs[kGroup];
         for (Index i = 0; i < kGroup; ++i) outputs[i] = filtered_panel_ + (x - x1 + i) * column;
         filter<S>(window_ + (x - x1), h_.kernel.group_weights.data(), window, outputs, column);
@@ -252,7 +241,7 @@ class Blur {
     ensure(low, high);
     const Index window = v_.kernel.taps + kGroup - 1;
     for (Index group = k; group < stop; group += kGroup) {
-      ahead_.some();
+      ahead_.some(kGroup);
       for (Index j = 0; j < window; ++j)
         window_[j] = node_row(smaller(larger(fold(group + v_.kernel.first + j, v_), low), high));
       float* outputs[kGroup];
@@ -304,28 +293,29 @@ class Blur {
   Index expand_rows(const float* const* rows, Index x, Index count, Index k, Index stop, Index end) {
     const std::int32_t* start = v_.weights.start.data();
     const Index last = v_.nodes - 1, length = count * channels_;
+    // A node beyond the last has weight zero.
+    const auto node = [&](Index i) { return rows[smaller(i, last) - k + 3]; };
     Index y = next_row_;
-    while (y < end && smaller(start[y] + 3, last) < stop) {
-      ahead_.some();
-      const Index stop_run = run_end(start, y, end);
-      const float* nodes[4];  // a node beyond the last has weight zero
-      for (Index i = 0; i < 4; ++i) nodes[i] = rows[smaller(start[y] + i, last) - k + 3];
+    for (Index stop_run; y < end && smaller(start[y] + 3, last) < stop; y = stop_run) {
+      stop_run = y + 1;
+      while (stop_run < smaller(y + kRows, end) && smaller(start[stop_run] + 3, last) < stop) ++stop_run;
+      ahead_.some(stop_run - y);
       const float* weights = &v_.weights.expand[static_cast<std::size_t>(4 * y)];
       if (finish_.direct()) {
-        Item* out[kRun];
+        Item* out[kRows];
         for (Index r = y; r < stop_run; ++r) out[r - y] = finish_.row(r) + x * channels_;
         const float* pivot = pivot_at<S>(pivot_, x * channels_);
         expand<S>(
-            nodes, weights, stop_run - y, length,
+            node, start + y, weights, stop_run - y, length,
             [&](Index r, Index at, Vec v) { S::write(out[r] + at, v, pivot_at<S>(pivot, at)); },
             [&](Index r, Index at, Vec v, Index left) { S::write_part(out[r] + at, v, pivot_at<S>(pivot, at), left); });
       } else {
         const Index stride = padded(length);
         const auto put = [&](Index r, Index at, Vec v) { store(finished_ + r * stride + at, v); };
-        expand<S>(nodes, weights, stop_run - y, stride, put, [&](Index r, Index at, Vec v, Index) { put(r, at, v); });
+        expand<S>(node, start + y, weights, stop_run - y, stride, put,
+                  [&](Index r, Index at, Vec v, Index) { put(r, at, v); });
         for (Index r = y; r < stop_run; ++r) finish_.put(r, x, count, finished_ + (r - y) * stride);
       }
-      y = stop_run;
     }
     return y;
   }
@@ -334,16 +324,14 @@ class Blur {
   void expand_panel(Index x1, Index x2) {
     const Index column = channels_ * kPanel, last = h_.nodes - 1;
     const std::int32_t* start = h_.weights.start.data();
-    for (Index x = x1; x < x2;) {
-      ahead_.some();
-      const Index stop = run_end(start, x, x2);
-      const float* nodes[4];
-      for (Index k = 0; k < 4; ++k) nodes[k] = node_panel_ + smaller(start[x] + k, last) * column;
+    const auto node = [&](Index k) { return node_panel_ + smaller(k, last) * column; };
+    for (Index x = x1, stop; x < x2; x = stop) {
+      stop = smaller(x + kColumns, x2);
+      ahead_.some(stop - x);
       float* out = panel_ + (x - x1) * column;
       const auto put = [&](Index r, Index at, Vec v) { store(out + r * column + at, v); };
-      expand<S>(nodes, &h_.weights.expand[static_cast<std::size_t>(4 * x)], stop - x, column, put,
+      expand<S>(node, start + x, &h_.weights.expand[static_cast<std::size_t>(4 * x)], stop - x, column, put,
                 [&](Index r, Index at, Vec v, Index) { put(r, at, v); });
-      x = stop;
     }
   }
 

@@ -72,11 +72,11 @@ class ByteBlur {
       // Their originals are needed until the window has left them behind.
       for (Index r = y; r < stop; ++r) {
         save(r);
-        ahead_.some();
+        ahead_.some(2);
       }
       for (Index r = y; r < stop; ++r) {
         horizontal(r, row(r - y));
-        ahead_.some();
+        ahead_.some(2);
       }
     }
   }

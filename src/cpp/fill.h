@@ -30,7 +30,7 @@ class Fill {
         store(values_ + i, S::read_part(row_ + i, p, smaller(kLanes, length - i)));
       }
     for (Index y = begin; y < end; ++y) {
-      job_.ahead->some();
+      job_.ahead->some(2);
       if (values_ != nullptr)
         finish_.put(y, 0, plane_.width, values_);
       else if (plane_.packed(sizeof(Item)))

@@ -75,7 +75,7 @@ class Mosaic {
       sum_columns(top, bottom);
       paint_row(bottom - top);
       for (Index y = top; y < bottom; ++y) {
-        job_.ahead->some();
+        job_.ahead->some(2);
         if (!job_.mask.everywhere)
           finish_.put(y, 0, plane_.width, values_);
         else if (packed_)
@@ -91,7 +91,7 @@ class Mosaic {
     std::memset(sums_, 0, static_cast<std::size_t>(length_) * sizeof(Sum));
     Sum* FASTBLUR_RESTRICT sums = sums_;
     for (Index y = top; y < bottom; ++y) {
-      job_.ahead->some();
+      job_.ahead->some(2);
       const Item* row = reinterpret_cast<const Item*>(plane_.row(y));
       if (!packed_) {
         gather(plane_, y, 0, plane_.width, dense_);

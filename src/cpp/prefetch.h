@@ -44,9 +44,9 @@ class Ahead {
         rows_(rows),
         line_(row_) {}
 
-  // Some more of it. To be called about as often as there are rows.
-  FASTBLUR_INLINE void some() {
-    for (int i = 0; i < 2 && rows_ > 0; ++i) {
+  // A line for each of so many rows that are being worked on.
+  FASTBLUR_INLINE void some(std::ptrdiff_t rows) {
+    for (; rows > 0 && rows_ > 0; --rows) {
       prefetch(line_);
       line_ = (line_ & ~static_cast<std::uintptr_t>(kLine - 1)) + kLine;
       if (line_ < row_ + extent_) continue;

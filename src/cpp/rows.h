@@ -140,69 +140,92 @@ FASTBLUR_INLINE void sweep_padded(Index length, const Body& body) {
   sweep(padded(length), body, [](Index, Index) {});
 }
 
-// nodes[k][.] += weights[4 r + k] * rows[r][.] for the rows in turn. A fresh node starts from zero. `ahead` bytes
+// node[start[r] + k][.] += weights[4 r + k] * rows[r][.] for k < 4 and the rows in turn. Node start[0] lies at `nodes`,
+// the others follow `stride` apart; the first three have been begun before, the fourth too unless it is `fresh`, and
+// later ones have not. The four that a row adds to stay in registers until the rows have passed them. `ahead` bytes
 // beyond each sample lies one that is read soon: rows far apart are more streams than the processor follows by itself.
 template <class S>
-void reduce(const typename S::Item* const* rows, Index count, const float* FASTBLUR_RESTRICT weights,
-            float* const* node_rows, bool fresh, Index length, const float* pivot, Index ahead) {
-  float* const nodes[4] = {node_rows[0], node_rows[1], node_rows[2], node_rows[3]};
-  const auto body = [&](Index at, auto vectors) {
+void reduce(const typename S::Item* const* rows, Index count, const std::int32_t* FASTBLUR_RESTRICT start,
+            const float* FASTBLUR_RESTRICT weights, float* nodes, Index stride, bool fresh, Index length,
+            const float* pivot, Index ahead) {
+  const auto sums = [&](Index at, auto vectors, const auto& ask, const auto& read) {
     constexpr int n = decltype(vectors)::value;
     Vec sum[4][n];
+    float* node = nodes + at;
     for (int k = 0; k < 4; ++k)
-      for (int u = 0; u < n; ++u) sum[k][u] = k == 3 && fresh ? zero() : load(nodes[k] + at + u * kLanes);
-    for (Index r = 0; r < count; ++r) {
-      const Vec w[4] = {splat(weights[4 * r]), splat(weights[4 * r + 1]), splat(weights[4 * r + 2]),
-                        splat(weights[4 * r + 3])};
-      if (ahead != 0) {
-        constexpr Index bytes = n * kLanes * static_cast<Index>(sizeof(typename S::Item));
-        const auto p = reinterpret_cast<std::uintptr_t>(rows[r] + at) + static_cast<std::uintptr_t>(ahead);
-        for (Index b = 0; b < bytes; b += kLine) prefetch(p + static_cast<std::uintptr_t>(b));
-      }
+      for (int u = 0; u < n; ++u) sum[k][u] = k == 3 && fresh ? zero() : load(node + k * stride + u * kLanes);
+    for (Index r = 0;; node += stride) {
+      const std::int32_t first = start[r];
+      do {
+        const Vec w[4] = {splat(weights[4 * r]), splat(weights[4 * r + 1]), splat(weights[4 * r + 2]),
+                          splat(weights[4 * r + 3])};
+        ask(r);
+        for (int u = 0; u < n; ++u) {
+          const Vec x = read(r, at + u * kLanes);
+          for (int k = 0; k < 4; ++k) sum[k][u] = multiply_add<S>(w[k], x, sum[k][u]);
+        }
+      } while (++r < count && start[r] == first);
+      if (r == count) break;
       for (int u = 0; u < n; ++u) {
-        const Vec x = S::read(rows[r] + at + u * kLanes, pivot_at<S>(pivot, at + u * kLanes));
-        for (int k = 0; k < 4; ++k) sum[k][u] = multiply_add<S>(w[k], x, sum[k][u]);
+        store(node + u * kLanes, sum[0][u]);
+        for (int k = 0; k < 3; ++k) sum[k][u] = sum[k + 1][u];
+        sum[3][u] = zero();
       }
     }
     for (int k = 0; k < 4; ++k)
-      for (int u = 0; u < n; ++u) store(nodes[k] + at + u * kLanes, sum[k][u]);
+      for (int u = 0; u < n; ++u) store(node + k * stride + u * kLanes, sum[k][u]);
+  };
+  const auto body = [&](Index at, auto vectors) {
+    constexpr Index bytes = decltype(vectors)::value * kLanes * static_cast<Index>(sizeof(typename S::Item));
+    sums(
+        at, vectors,
+        [&](Index r) {
+          if (ahead == 0) return;
+          const auto p = reinterpret_cast<std::uintptr_t>(rows[r] + at) + static_cast<std::uintptr_t>(ahead);
+          for (Index b = 0; b < bytes; b += kLine) prefetch(p + static_cast<std::uintptr_t>(b));
+        },
+        [&](Index r, Index i) { return S::read(rows[r] + i, pivot_at<S>(pivot, i)); });
   };
   const auto tail = [&](Index at, Index left) {
-    Vec sum[4];
-    for (int k = 0; k < 4; ++k) sum[k] = k == 3 && fresh ? zero() : load(nodes[k] + at);
-    for (Index r = 0; r < count; ++r) {
-      const Vec x = S::read_part(rows[r] + at, pivot_at<S>(pivot, at), left);
-      for (int k = 0; k < 4; ++k) sum[k] = multiply_add<S>(splat(weights[4 * r + k]), x, sum[k]);
-    }
-    for (int k = 0; k < 4; ++k) store(nodes[k] + at, sum[k]);
+    sums(
+        at, std::integral_constant<int, 1>{}, [](Index) {},
+        [&](Index r, Index i) { return S::read_part(rows[r] + i, pivot_at<S>(pivot, i), left); });
   };
   sweep(length, body, tail);
 }
 
-// rows[r] = the weighted sum of the four nodes, for each of `count` rows of a run that shares them. `put(r, at, v)`
-// and `put_part(r, at, v, left)` take the results.
-template <class S, class Put, class PutPart>
-FASTBLUR_INLINE void expand(const float* const* nodes, const float* FASTBLUR_RESTRICT weights, Index count,
-                            Index length, const Put& put, const PutPart& put_part) {
-  const auto value = [&](const Vec* node, Index r) {
-    const Vec low = multiply_add<S>(splat(weights[4 * r + 1]), node[1], mul(splat(weights[4 * r]), node[0]));
-    const Vec high = multiply_add<S>(splat(weights[4 * r + 3]), node[3], mul(splat(weights[4 * r + 2]), node[2]));
-    return add(low, high);
-  };
-  const auto body = [&](Index at, auto vectors) {
+// rows[r] = the weighted sum of the nodes start[r] .. start[r] + 3, for r < count. `node(k)` is where node k lies;
+// `put(r, at, v)` and `put_part(r, at, v, left)` take the results.
+template <class S, class Node, class Put, class PutPart>
+FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTRICT start,
+                            const float* FASTBLUR_RESTRICT weights, Index count, Index length, const Put& put,
+                            const PutPart& put_part) {
+  const auto values = [&](Index at, auto vectors, const auto& write) {
     constexpr int n = decltype(vectors)::value;
-    Vec node[n][4];
-    for (int u = 0; u < n; ++u)
-      for (int k = 0; k < 4; ++k) node[u][k] = load(nodes[k] + at + u * kLanes);
-    for (Index r = 0; r < count; ++r)
-      for (int u = 0; u < n; ++u) put(r, at + u * kLanes, value(node[u], r));
+    Vec v[n][4];
+    for (int k = 0; k < 4; ++k)
+      for (int u = 0; u < n; ++u) v[u][k] = load(node(start[0] + k) + at + u * kLanes);
+    for (Index r = 0;;) {
+      const std::int32_t first = start[r];
+      do {
+        const float* w = weights + 4 * r;
+        for (int u = 0; u < n; ++u) {
+          const Vec low = multiply_add<S>(splat(w[1]), v[u][1], mul(splat(w[0]), v[u][0]));
+          const Vec high = multiply_add<S>(splat(w[3]), v[u][3], mul(splat(w[2]), v[u][2]));
+          write(r, at + u * kLanes, add(low, high));
+        }
+      } while (++r < count && start[r] == first);
+      if (r == count) break;
+      for (int u = 0; u < n; ++u) {
+        for (int k = 0; k < 3; ++k) v[u][k] = v[u][k + 1];
+        v[u][3] = load(node(first + 4) + at + u * kLanes);
+      }
+    }
   };
-  const auto tail = [&](Index at, Index left) {
-    Vec node[4];
-    for (int k = 0; k < 4; ++k) node[k] = load(nodes[k] + at);
-    for (Index r = 0; r < count; ++r) put_part(r, at, value(node, r), left);
-  };
-  sweep(length, body, tail);
+  sweep(length, [&](Index at, auto vectors) { values(at, vectors, put); },
+        [&](Index at, Index left) {
+          values(at, std::integral_constant<int, 1>{}, [&](Index r, Index i, Vec v) { put_part(r, i, v, left); });
+        });
 }
 
 // outputs[i] = the sum over j of weights[kGroup j + i] * rows[j], i < kGroup. A long sum is taken in about sqrt(window)
