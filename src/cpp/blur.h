@@ -18,7 +18,7 @@ using fastblur::StoredNodes;
 
 constexpr Index kTileSamples = 1024;  // of a row handled at a time, so that 16 to 22 rows of them stay in L1 and L2
 constexpr Index kAhead = 8;           // pixel rows between what is read and what is asked for
-constexpr Index kRows = 4;            // pixel rows per call of a kernel: as many memory streams at a time
+constexpr Index kRows = 8;            // pixel rows per call of a kernel: as many memory streams at a time
 constexpr Index kColumns = 32;        // columns of a panel per call
 
 template <class S>
@@ -58,7 +58,7 @@ class Blur {
     ring_ = arena.take<float>(ring_slots_ * node_width_);
     node_rows_ = arena.take<float>(kPanel * node_width_);
     if (h_.spline && !v_.spline) expanded_ = arena.take<float>(kPanel * tile_length);
-    window_ = arena.take<const float*>(larger(h_.nodes, kPanel) + larger(h_.kernel.taps, v_.kernel.taps) + 2 * kGroup);
+    window_ = arena.take<const float*>(larger(h_.nodes, kPanel) + larger(h_.kernel.window, v_.kernel.window) + kGroup);
   }
 
   // Node rows [begin, end), filtered along x, into `rows`.
@@ -180,16 +180,17 @@ class Blur {
   void filter_panel(float* const* out, Index count) {
     const Index column = channels_ * kPanel, nodes = h_.nodes;
     const float* source = h_.spline ? node_panel_ : panel_;
-    const Index window = h_.kernel.taps + kGroup - 1;
+    const fastblur::Kernel& kernel = h_.kernel;
     const Index tile = h_.spline ? nodes : tile_;
     for (Index x1 = 0; x1 < nodes; x1 += tile) {
       const Index x2 = smaller(x1 + tile, nodes);
-      for (Index j = x1; j < x2 + window; ++j) window_[j - x1] = source + column * fold(j + h_.kernel.first, h_);
+      for (Index j = 0; j < kernel.slide * (x2 - x1) + kernel.window; ++j)
+        window_[j] = source + column * fold(kernel.slide * x1 + kernel.first + j, h_);
       for (Index x = x1; x < x2; x += kGroup) {
         ahead_.some(kGroup);
         float* outputs[kGroup];
         for (Index i = 0; i < kGroup; ++i) outputs[i] = filtered_panel_ + (x - x1 + i) * column;
-        filter<S>(window_ + (x - x1), h_.kernel.group_weights.data(), window, outputs, column);
+        filter<S>(window_ + kernel.slide * (x - x1), kernel.weights(x), kernel.window, outputs, column);
       }
       float* rows[kPanel];
       for (Index i = 0; i < count; ++i) rows[i] = out[i] + x1 * channels_;
@@ -239,14 +240,14 @@ class Blur {
     Index low, high;
     v_.needed(first, stop, low, high);
     ensure(low, high);
-    const Index window = v_.kernel.taps + kGroup - 1;
+    const fastblur::Kernel& kernel = v_.kernel;
     for (Index group = k; group < stop; group += kGroup) {
       ahead_.some(kGroup);
-      for (Index j = 0; j < window; ++j)
-        window_[j] = node_row(smaller(larger(fold(group + v_.kernel.first + j, v_), low), high));
+      for (Index j = 0; j < kernel.window; ++j)
+        window_[j] = node_row(smaller(larger(fold(kernel.slide * group + kernel.first + j, v_), low), high));
       float* outputs[kGroup];
       for (Index i = 0; i < kGroup; ++i) outputs[i] = node_rows_ + (group - k + i) * node_width_;
-      filter<S>(window_, v_.kernel.group_weights.data(), window, outputs, h_.nodes * channels_);
+      filter<S>(window_, kernel.weights(group), kernel.window, outputs, h_.nodes * channels_);
     }
     if (h_.spline) {
       const float* rows[kPanel];

@@ -108,7 +108,7 @@ Planes planes_of(const Image& image, const std::int32_t* box) {
 
 // The pixels of a box that is worked on soon. A large one is asked for as it is read.
 Ahead ahead_of(const Image& image, const std::int32_t* box) {
-  constexpr Index most = 65536;  // bytes: what the nearest caches hold beside the box that is worked on
+  constexpr Index most = 16384;  // bytes: what the nearest caches hold beside the box that is worked on
   const Planes planes = planes_of(image, box);
   const Plane& p = planes.first;
   const Index extent = (p.width - 1) * std::abs(p.column_stride) + (p.channels - 1) * std::abs(p.channel_stride) +
@@ -182,7 +182,7 @@ class Worker {
     void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
   };
   // Sizes recur: the boxes of a crowd share a sigma, and have a few dozen widths and heights between them.
-  static constexpr std::size_t kSets = 64, kWays = 4, kRemembered = kSets * kWays;
+  static constexpr std::size_t kSets = 32, kWays = 4, kRemembered = kSets * kWays;
   static constexpr Index kMostPixels = 32768;  // about 36 bytes each
 
   static std::size_t hash(const AxisKey& key) {

@@ -25,11 +25,17 @@ constexpr Index kGroup = 4;
 
 // A filter whose output i is the sum over t of weight[t] * input[border_index(i + first + t)]. A kernel longer than
 // the row is folded onto one period of it, so `taps` is at most 2 n + 1 whatever the sigma.
+//
+// A group of outputs from i on reads the inputs border_index(slide i + first + j), j < window. Where the row is shorter
+// than that window it is not continued: each group reads the whole row once, by weights of its own.
 struct Kernel {
   Index first = 0;
   Index taps = 1;
-  // (taps + kGroup - 1, kGroup): what input j of a group's window adds to each of the group's outputs.
-  std::vector<float> group_weights;
+  Index window = kGroup;
+  Index slide = 1;
+  std::vector<float> group_weights;  // (1 or number of groups, window, kGroup)
+
+  const float* weights(Index i) const { return group_weights.data() + (1 - slide) * i * window; }
 };
 
 // The same kernel for bytes: weights of the centre and of each pair of neighbours around it, in 1/65536, summing to
@@ -41,7 +47,7 @@ struct ByteKernel {
 
 // How pixels and coarse nodes meet: pixel i touches the nodes start[i] .. start[i] + 3 with these weights.
 struct Spline {
-  std::vector<std::int32_t> start;  // (n,), never decreasing
+  std::vector<std::int32_t> start;  // (n,), growing by 0 or 1
   std::vector<float> reduce;        // (n, 4): what the pixel adds to each node; a node's weights sum to one
   std::vector<float> expand;        // (n, 4): what each node adds to the pixel; a pixel's weights sum to one
 };
