@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 View = npt.NDArray[Any]
 DTYPES = ("uint8", "uint16", "float16", "float32")
+_NATIVE = frozenset(map(np.dtype, DTYPES))
 _ACCEPTED = (
     "a NumPy array, a torch tensor, another array with DLPack (JAX, CuPy, ...), or a list or tuple of such arrays"
 )
@@ -148,7 +149,7 @@ def _torch_as_numpy(tensor: Any, name: str) -> npt.NDArray[Any]:
 
 
 def _check_dtype(dtype: np.dtype[Any], name: str) -> None:
-    if dtype.name not in DTYPES or not dtype.isnative:
+    if dtype not in _NATIVE:
         received = dtype.name if dtype.isnative else f"{dtype.name} of non-native byte order ({dtype.str})"
         raise TypeError(f"{name} has dtype {received}; accepted: {', '.join(DTYPES)}, in native byte order")
 

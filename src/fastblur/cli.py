@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from . import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastblur", description="Obfuscate the boxes (faces, number plates) of a whole image data set."
     )
-    parser.add_argument("--version", action="version", version=f"fastblur {version('fastblur')}")
+    parser.add_argument("--version", action="version", version=f"fastblur {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_blur(_command(commands, "blur", "obfuscate every annotated box of a folder tree"))
     _add_verify(_command(commands, "verify", "check an output folder against its source, file by file"))

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from . import disk, manifest, worker
 from .parameters import Parameters, digest
 from .plan import Annotations, Exclusion, Plan, Refused, check_folders
@@ -60,7 +60,7 @@ class Result:
 def header_of(request: Request) -> Row:
     """The manifest's first line: what decides the output, and the digest of it."""
     content: Row = {
-        "fastblur": version("fastblur"),
+        "fastblur": __version__,
         "parameters": request.parameters.as_json(),
         "annotations": request.annotations.identity(),
         "exclude": sorted(request.exclusion.names),

@@ -7,11 +7,13 @@ import struct
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
+from typing import NamedTuple
 
 from fastblur.dataset.files.errors import ImageFileError
 
 SOI, EOI, SOS, DQT, DHT, DRI, DAC, DNL, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xCC, 0xDC, 0xFE
 APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
+OF_THE_PICTURE = frozenset({DQT, SOS, DRI, *range(0xC0, 0xD0)})
 _SOF = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, DAC}
 _SOF_NAMES = {
     0xC3: "lossless",
@@ -40,8 +42,7 @@ _TO_NATURAL = itemgetter(
 # fmt: on
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """One marker segment: its code, where it starts (at 0xFF), and its payload without the length."""
 
     marker: int
@@ -49,8 +50,7 @@ class Segment:
     payload: bytes
 
 
-@dataclass(frozen=True)
-class Component:
+class Component(NamedTuple):
     """A component as the frame header declares it."""
 
     id: int
@@ -111,24 +111,24 @@ class Layout:
             raise ImageFileError("damaged", "JPEG with a quantisation step of 0")
         return tables
 
-    @property
+    @cached_property
     def jfif(self) -> Segment | None:
         """The JFIF header, if there is one."""
         return next((s for s in self.segments if s.marker == APP0 and s.payload.startswith(b"JFIF\0")), None)
 
-    @property
+    @cached_property
     def adobe(self) -> Segment | None:
         """Adobe's segment, which tells the colour transform, if there is one."""
         matching = (s for s in self.segments if s.marker == APP14 and s.payload.startswith(b"Adobe"))
         return next((s for s in matching if len(s.payload) >= 12), None)
 
-    @property
+    @cached_property
     def exif(self) -> bytes | None:
         """The first EXIF block, from its TIFF header on."""
         found = next((s for s in self.segments if s.marker == APP1 and s.payload.startswith(b"Exif\0")), None)
         return found.payload[6:] if found else None
 
-    @property
+    @cached_property
     def icc(self) -> bytes | None:
         """The ICC profile put together from its numbered chunks; None if there is none or a chunk is missing."""
         chunks: dict[int, bytes] = {}
@@ -266,7 +266,7 @@ def require_complete(layout: Layout) -> None:
                 raise ImageFileError("damaged", f"JPEG scan of an unknown component {identity}")
             pending[identity][first : last + 1] = [low] * (min(last, 63) + 1 - first)
     for identity, bits in pending.items():
-        if bits[0] < 0 or any(bit > 0 for bit in bits):
+        if bits[0] < 0 or max(bits) > 0:
             raise ImageFileError("truncated", f"JPEG without all scans of component {identity}")
 
 
