@@ -86,49 +86,41 @@ class Layout:
         """Whether the entropy coding is arithmetic instead of Huffman."""
         return self.sof in (0xC9, 0xCA)
 
-    @cached_property
-    def tables(self) -> dict[int, tuple[int, ...]]:
-        """The quantisation tables by slot, in natural order, as they are when the first scan begins."""
-        tables: dict[int, tuple[int, ...]] = {}
-        first_scan = self.scans[0].start if self.scans else None
-        for segment in self.segments:
-            if segment.marker == DQT and (first_scan is None or segment.start < first_scan):
-                tables.update(_quantisation_tables(segment.payload))
-        return tables
-
     @property
     def redefines_tables(self) -> bool:
         """Whether a quantisation table follows the first scan: components may then use one slot in turn."""
         return any(s.marker == DQT and s.start > self.scans[0].start for s in self.segments)
 
+    @cached_property
     def component_tables(self) -> list[tuple[int, ...]]:
-        """The quantisation table of each component, in natural order."""
+        """The quantisation table of each component, in natural order, as they are when the first scan begins."""
+        tables: dict[int, tuple[int, ...]] = {}
+        for segment in self.segments:
+            if segment.marker == DQT and segment.start < self.scans[0].start:
+                tables.update(_quantisation_tables(segment.payload))
         try:
-            tables = [self.tables[component.table] for component in self.components]
+            return [tables[component.table] for component in self.components]
         except KeyError as missing:
             raise ImageFileError("damaged", f"JPEG component without its quantisation table {missing}") from None
-        if any(0 in table for table in tables):
-            raise ImageFileError("damaged", "JPEG with a quantisation step of 0")
-        return tables
 
-    @cached_property
+    @property
     def jfif(self) -> Segment | None:
         """The JFIF header, if there is one."""
         return next((s for s in self.segments if s.marker == APP0 and s.payload.startswith(b"JFIF\0")), None)
 
-    @cached_property
+    @property
     def adobe(self) -> Segment | None:
         """Adobe's segment, which tells the colour transform, if there is one."""
         matching = (s for s in self.segments if s.marker == APP14 and s.payload.startswith(b"Adobe"))
         return next((s for s in matching if len(s.payload) >= 12), None)
 
-    @cached_property
+    @property
     def exif(self) -> bytes | None:
         """The first EXIF block, from its TIFF header on."""
         found = next((s for s in self.segments if s.marker == APP1 and s.payload.startswith(b"Exif\0")), None)
         return found.payload[6:] if found else None
 
-    @cached_property
+    @property
     def icc(self) -> bytes | None:
         """The ICC profile put together from its numbered chunks; None if there is none or a chunk is missing."""
         chunks: dict[int, bytes] = {}
@@ -248,10 +240,12 @@ def _quantisation_tables(payload: bytes) -> dict[int, tuple[int, ...]]:
 
 
 def require_complete(layout: Layout) -> None:
-    """Raise ``truncated`` unless the scans carry every component, and every coefficient down to its last bit.
+    """Raise unless every component has its quantisation table and the scans carry its coefficients to the last bit.
 
     A decoder shows what is missing as grey or as blur and says nothing.
     """
+    if any(0 in table for table in layout.component_tables):
+        raise ImageFileError("damaged", "JPEG with a quantisation step of 0")
     ids = [component.id for component in layout.components]
     # Bits of each coefficient that are still to come, as a decoder tracks them; -1: nothing yet.
     pending = {identity: [-1] * 64 for identity in ids}
