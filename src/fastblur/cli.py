@@ -78,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("this command runs on Linux and macOS; the library itself runs here", USAGE)
     if missing := [package for module, package in _EXTRA.items() if find_spec(module) is None]:
         return _fail(f"this command needs {', '.join(missing)}: pip install 'fastblur[dataset]'", USAGE)
+    # NumPy in each worker process would start as many threads as there are cores, for algebra that none does.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from .dataset import commands  # imports the extra
 
     try:
