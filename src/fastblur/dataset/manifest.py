@@ -91,8 +91,10 @@ class Tally:
         self.status[row["status"]] += 1
         if row["status"] == "left-out":
             self.reasons[row.get("reason", "")] += 1
-        self.dropped.update(row.get("dropped", {}))
-        self.notes.update(note.partition(":")[0] for note in row.get("notes", ()))
+        for kind, count in row.get("dropped", {}).items():
+            self.dropped[kind] += count
+        for note in row.get("notes", ()):
+            self.notes[note.partition(":")[0]] += 1
         self.boxes += len(row.get("boxes", ()))
         self.skipped_degenerate += len(row.get("skipped_degenerate", ()))
         self.bytes += row.get("bytes", 0)

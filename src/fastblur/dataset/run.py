@@ -215,11 +215,10 @@ class _Run:
         if temporaries:
             disk.sync(temporaries, self._request.dst)
         for row, temporary in outcomes:
-            final = self._request.dst / row["path"]
             if temporary is not None:
-                os.replace(temporary, final)
+                os.replace(temporary, os.path.join(self._request.dst, row["path"]))
             elif self._request.resume and row.get("reason") != "missing":
-                final.unlink(missing_ok=True)
+                (self._request.dst / row["path"]).unlink(missing_ok=True)
         self._record_rows(writer, [outcome.row for outcome in outcomes])
         writer.sync()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
+from array import array
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from .manifest import Row
 
@@ -24,7 +25,7 @@ class Twins:
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.executescript(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; CREATE TABLE tags (tag TEXT, boxes TEXT, path BLOB);"
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; CREATE TABLE tags (tag TEXT, boxes BLOB, path BLOB);"
         )
 
     def close(self) -> None:
@@ -33,7 +34,7 @@ class Twins:
 
     def add(self, rows: Iterable[Row]) -> None:
         """Note the rows of the manifest that have a tag."""
-        tagged = ((row["tag"], json.dumps(row.get("boxes")), os.fsencode(row["path"])) for row in rows if "tag" in row)
+        tagged = ((row["tag"], _pack(row.get("boxes", ())), os.fsencode(row["path"])) for row in rows if "tag" in row)
         self._db.execute("BEGIN")
         self._db.executemany("INSERT INTO tags VALUES (?, ?, ?)", tagged)
         self._db.execute("COMMIT")
@@ -48,3 +49,7 @@ class Twins:
             paths = self._db.execute("SELECT path FROM tags WHERE tag = ? ORDER BY path", (tag,))
             examples.append([os.fsdecode(path) for (path,) in paths])
         return {"groups": groups, "examples": sorted(examples)}
+
+
+def _pack(boxes: Sequence[Sequence[float]]) -> bytes:
+    return array("d", chain.from_iterable(boxes)).tobytes()
