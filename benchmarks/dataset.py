@@ -182,7 +182,7 @@ def measure(root: Path, images: int, seed: int, sample: int, entries: int) -> di
     results: dict[str, Any] = {"images": images, "seed": seed, "load": machine.load()}
     results["index"] = measure_index(root / "index.json", entries, seed)
     results["stages"] = measure_stages(src, boxes, root / "scratch", sample)
-    runs = {}
+    runs: dict[str, dict[str, float]] = {}
     for name, workers, method in (
         ("1 worker", 1, "gaussian"),
         ("2 workers", 2, "gaussian"),
