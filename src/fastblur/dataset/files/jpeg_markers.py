@@ -13,6 +13,7 @@ from fastblur.dataset.files.errors import ImageFileError
 
 SOI, EOI, SOS, DQT, DHT, DRI, DAC, DNL, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xCC, 0xDC, 0xFE
 APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
+# What a decoder needs: tables, frame and scan headers.
 OF_THE_PICTURE = frozenset({DQT, SOS, DRI, *range(0xC0, 0xD0)})
 _SOF = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, DAC}
 _SOF_NAMES = {
