@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 View = npt.NDArray[Any]
 DTYPES = ("uint8", "uint16", "float16", "float32")
+_NATIVE = frozenset(map(np.dtype, DTYPES))
 _ACCEPTED = (
     "a NumPy array, a torch tensor, another array with DLPack (JAX, CuPy, ...), or a list or tuple of such arrays"
 )
@@ -148,7 +149,7 @@ def _torch_as_numpy(tensor: Any, name: str) -> npt.NDArray[Any]:
 
 
 def _check_dtype(dtype: np.dtype[Any], name: str) -> None:
-    if dtype.name not in DTYPES or not dtype.isnative:
+    if dtype not in _NATIVE:
         received = dtype.name if dtype.isnative else f"{dtype.name} of non-native byte order ({dtype.str})"
         raise TypeError(f"{name} has dtype {received}; accepted: {', '.join(DTYPES)}, in native byte order")
 
@@ -180,7 +181,7 @@ class _Later:
 
 
 def _check_out(image: Any, source: npt.NDArray[Any], out: Any, name: str, out_name: str) -> npt.NDArray[Any]:
-    target, torch_like = _as_numpy(out, out_name)
+    target, torch_like = (source, is_torch(image)) if out is image else _as_numpy(out, out_name)
     if is_torch(image) != torch_like or isinstance(image, np.ndarray) != isinstance(out, np.ndarray):
         raise TypeError(f"{out_name} is {_kind(out)}; accepted for {_kind(image)}: an array of its own kind")
     if target.dtype != source.dtype:
@@ -225,7 +226,7 @@ _HAS_ARRAY_UTILS = hasattr(np.lib, "array_utils")
 
 
 def _same_memory(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
-    return a.ctypes.data == b.ctypes.data and a.strides == b.strides
+    return a is b or (a.ctypes.data == b.ctypes.data and a.strides == b.strides)
 
 
 def _share_memory(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:

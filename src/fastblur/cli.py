@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from . import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("this command runs on Linux and macOS; the library itself runs here", USAGE)
     if missing := [package for module, package in _EXTRA.items() if find_spec(module) is None]:
         return _fail(f"this command needs {', '.join(missing)}: pip install 'fastblur[dataset]'", USAGE)
+    # NumPy in each worker process would start as many threads as there are cores, for algebra that none does.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from .dataset import commands  # imports the extra
 
     try:
@@ -99,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastblur", description="Obfuscate the boxes (faces, number plates) of a whole image data set."
     )
-    parser.add_argument("--version", action="version", version=f"fastblur {version('fastblur')}")
+    parser.add_argument("--version", action="version", version=f"fastblur {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_blur(_command(commands, "blur", "obfuscate every annotated box of a folder tree"))
     _add_verify(_command(commands, "verify", "check an output folder against its source, file by file"))

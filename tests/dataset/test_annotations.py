@@ -83,6 +83,11 @@ class TestCoco:
             Entry("a.jpg", [(1, 2, 4, 6)]),
         ]
 
+    def test_a_second_list_of_annotations_is_an_error(self, tmp_path: Path) -> None:
+        path = text(tmp_path, '{"images": [], "annotations": [], "annotations": []}')
+        with pytest.raises(AnnotationError, match="the key 'annotations' occurs twice"):
+            read("coco", path)
+
     @pytest.mark.parametrize("label", ["face", "0"])
     def test_labels_are_names_or_ids_of_categories(self, tmp_path: Path, label: str) -> None:
         entries = read("coco", self.file(tmp_path), labels=only(label))
@@ -214,6 +219,11 @@ class TestRekognition:
     def test_one_object_of_responses(self, tmp_path: Path) -> None:
         path = text(tmp_path, json.dumps({"a.jpg": {"FaceDetails": []}, "b.jpg": {"FaceDetails": []}}))
         assert [entry.key for entry in read("rekognition", path)] == ["a.jpg", "b.jpg"]
+
+    def test_two_responses_of_one_image_are_an_error(self, tmp_path: Path) -> None:
+        path = text(tmp_path, '{"a.jpg": {"FaceDetails": []}, "b.jpg": {}, "a.jpg": {"FaceDetails": []}}')
+        with pytest.raises(AnnotationError, match=r"the key 'a\.jpg' occurs twice"):
+            read("rekognition", path)
 
     def test_a_failed_response_is_not_one_without_faces(self, tmp_path: Path) -> None:
         path = text(tmp_path, json.dumps({"a.jpg": {"__type": "ThrottlingException"}}))

@@ -163,17 +163,17 @@ def test_the_number_of_workers_is_no_setting(tmp_path: Path) -> None:
 
 def test_a_row_is_written_after_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     src, boxes = tree(tmp_path)
-    real = manifest.Writer.write
+    real = manifest.Writer.add
     promised = []
 
-    def write(self: manifest.Writer, content: list[Row]) -> None:
+    def add(self: manifest.Writer, content: list[Row]) -> None:
         for row in content:
             if row.get("status") in manifest.FINISHED:
                 assert (tmp_path / "dst" / row["path"]).stat().st_size == row["bytes"]
                 promised.append(row["path"])
         real(self, content)
 
-    monkeypatch.setattr(manifest.Writer, "write", write)
+    monkeypatch.setattr(manifest.Writer, "add", add)
     assert blur(src, tmp_path / "dst", boxes) == 0
     assert sorted(promised) == sorted(content(src))
 

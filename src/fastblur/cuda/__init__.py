@@ -5,8 +5,6 @@ Importing this package imports neither Numba nor any array library; the first CU
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -96,8 +94,10 @@ def build_info() -> dict[str, Any]:
     >>> sorted(fastblur.cuda.build_info())
     ['available', 'numba-cuda']
     """
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
     try:
-        version: str | None = importlib.metadata.version("numba-cuda")
-    except importlib.metadata.PackageNotFoundError:
-        version = None
-    return {"available": version is not None, "numba-cuda": version}
+        found: str | None = version("numba-cuda")
+    except PackageNotFoundError:
+        found = None
+    return {"available": found is not None, "numba-cuda": found}

@@ -6,7 +6,6 @@ import math
 import platform
 import sqlite3
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,7 +124,7 @@ def report(options: argparse.Namespace) -> int:
 def info(options: argparse.Namespace) -> int:
     """``fastblur info``."""
     if not options.files:
-        print(f"fastblur {version('fastblur')}, Python {platform.python_version()}, {platform.platform()}")
+        print(f"fastblur {fastblur.__version__}, Python {platform.python_version()}, {platform.platform()}")
         for name, value in fastblur.build_info().items():
             print(f"{name}: {value}")
         for package in ("numpy", "pillow", "simplejpeg", "pyjpegio", "imagecodecs", "tifffile", "msgspec"):
@@ -148,6 +147,8 @@ def info(options: argparse.Namespace) -> int:
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
     try:
         return version(package)
     except PackageNotFoundError:

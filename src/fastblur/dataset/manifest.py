@@ -13,11 +13,15 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from .parameters import digest
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 Row = dict[str, Any]
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 FINISHED = frozenset({"obfuscated", "copied", "copied-other"})
 """Statuses of files that are in the output."""
@@ -34,7 +38,7 @@ def path_of(dst: Path) -> Path:
 
 def line(row: Row) -> bytes:
     """A row as it stands in the file: ASCII, so that a file name of any bytes survives."""
-    return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+    return _encode(row).encode() + b"\n"
 
 
 def read(path: Path) -> Iterator[tuple[bytes, Row]]:
@@ -70,23 +74,6 @@ def rows(path: Path) -> Iterator[Row]:
             yield row
 
 
-class Writer:
-    """Appends rows; `sync` makes them last."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("ab")
-
-    def write(self, content: list[Row]) -> None:
-        """Append rows and sync the manifest."""
-        self._file.write(b"".join(map(line, content)))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
 class Tally:
     """Counts over rows, for the summary."""
 
@@ -104,8 +91,10 @@ class Tally:
         self.status[row["status"]] += 1
         if row["status"] == "left-out":
             self.reasons[row.get("reason", "")] += 1
-        self.dropped.update(row.get("dropped", {}))
-        self.notes.update(note.partition(":")[0] for note in row.get("notes", ()))
+        for kind, count in row.get("dropped", {}).items():
+            self.dropped[kind] += count
+        for note in row.get("notes", ()):
+            self.notes[note.partition(":")[0]] += 1
         self.boxes += len(row.get("boxes", ()))
         self.skipped_degenerate += len(row.get("skipped_degenerate", ()))
         self.bytes += row.get("bytes", 0)
@@ -126,6 +115,43 @@ class Tally:
     def complete(self) -> bool:
         """Whether every image was handled as asked."""
         return not self.status["left-out"] and not self.skipped_degenerate
+
+
+class Writer:
+    """Begins a manifest and appends rows, keeping count of them so that none is read again; `sync` makes them last."""
+
+    def __init__(self, path: Path, header: Row) -> None:
+        self._file = path.open("wb")
+        self._lines = hashlib.sha256()
+        self._append([header])
+        self.tally = Tally()
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Append rows of files."""
+        self._append(rows)
+        for row in rows:
+            self.tally.add(row)
+
+    def end(self, summary: Row) -> None:
+        """Append the summary, whose digest covers every line above it."""
+        summary["sha256_of_lines"] = self._lines.hexdigest()
+        summary["digest"] = digest(summary)
+        self._append([{"summary": summary}])
+        self.sync()
+
+    def sync(self) -> None:
+        """Return once all that was appended is on disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _append(self, content: Sequence[Row]) -> None:
+        lines = b"".join(map(line, content))
+        self._lines.update(lines)
+        self._file.write(lines)
 
 
 def digest_of_lines(path: Path) -> str:

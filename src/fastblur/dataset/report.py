@@ -6,6 +6,7 @@ import base64
 import heapq
 import html
 import io
+import json
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,11 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 table { border-collapse: collapse } td, th { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top }
-td.n { text-align: right; font-variant-numeric: tabular-nums } tr + tr { border-top: 1px solid #ddd }
-code { overflow-wrap: anywhere } .bad { color: #a00 } figure { display: inline-block; margin: 0 1rem 1rem 0 }
-figcaption { font-size: .8rem; max-width: 40rem; overflow-wrap: anywhere } img { max-width: 20rem; vertical-align: top }
+td, code, figcaption { overflow-wrap: anywhere } tr + tr { border-top: 1px solid #ddd } .bad { color: #a00 }
+.n { text-align: right; font-variant-numeric: tabular-nums }
+.sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(30rem, 1fr)); gap: 1.5rem }
+figure { margin: 0 } figcaption { font-size: .8rem; color: #666 }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: .25rem; align-items: start } img { width: 100% }
 """
 
 
@@ -46,7 +49,8 @@ def write_report(dst: Path, output: Path, src: Path | None, samples: int) -> Non
 
 def _page(dst: Path, record: Path, header: Row, src: Path | None, samples: int) -> Iterator[str]:
     title = f"fastblur: {_text(dst.name)}"
-    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
+    yield "<!doctype html><html lang=en><meta charset=utf-8>"
+    yield f"<meta name=viewport content='width=device-width'><title>{title}</title><style>{_STYLE}</style>"
     tally, slow, failed = _collect(record)
     summary = next((row["summary"] for _, row in manifest.read(record) if "summary" in row), None)
     yield f"<h1>{title}</h1>"
@@ -56,7 +60,7 @@ def _page(dst: Path, record: Path, header: Row, src: Path | None, samples: int) 
         yield "<p class=bad>Some images are not in the output, or not obfuscated as annotated; see below.</p>"
     else:
         yield "<p>Every image was handled.</p>"
-    yield _table(("files", ""), sorted(tally.status.items()))
+    yield _table(("status", "files"), sorted(tally.status.items()))
     yield f"<p>{tally.boxes} boxes obfuscated, {tally.bytes / 1e6:.1f} MB written.</p>"
     if summary is not None:
         yield f"<p>{summary['seconds']:.1f} s, {summary['images_per_second']} files/s in the last run.</p>"
@@ -64,7 +68,7 @@ def _page(dst: Path, record: Path, header: Row, src: Path | None, samples: int) 
             yield "<h2>Identical images with different boxes</h2>"
             yield _table(("images",), ((", ".join(group),) for group in summary["twins"]["examples"]))
     if tally.reasons:
-        yield "<h2>Left out, by reason</h2>" + _table(("reason", ""), sorted(tally.reasons.items()))
+        yield "<h2>Left out, by reason</h2>" + _table(("reason", "files"), sorted(tally.reasons.items()))
         rows = ((row["path"], row.get("reason", ""), row.get("detail", "")) for row in failed)
         yield "<h2>Left out, by file</h2>" + _table(("file", "reason", "detail"), rows)
         if tally.status["left-out"] > len(failed):
@@ -72,18 +76,22 @@ def _page(dst: Path, record: Path, header: Row, src: Path | None, samples: int) 
     if tally.skipped_degenerate:
         yield f"<p class=bad>{tally.skipped_degenerate} boxes without area were skipped (skipped-degenerate).</p>"
     if tally.dropped:
-        yield "<h2>Dropped from inside files</h2>" + _table(("kind", ""), sorted(tally.dropped.items()))
+        yield "<h2>Dropped from inside files</h2>" + _table(("kind", "count"), sorted(tally.dropped.items()))
     if tally.notes:
-        yield "<h2>Notes</h2>" + _table(("note", ""), sorted(tally.notes.items()))
-    yield "<h2>Slowest files</h2>" + _table(("file", "ms"), ((row["path"], row.get("ms", 0)) for row in slow))
-    yield "<h2>Parameters</h2>" + _table(("name", "value"), sorted(header["parameters"].items()))
+        yield "<h2>Notes</h2>" + _table(("note", "files"), sorted(tally.notes.items()))
+    yield "<h2>Slowest files</h2>" + _table(("file", "ms"), ((row["path"], float(row.get("ms", 0))) for row in slow))
+    given = ((name, value) for name, value in sorted(header["parameters"].items()) if value is not None)
+    parameters = ((name, value if isinstance(value, str) else json.dumps(value)) for name, value in given)
+    yield "<h2>Parameters</h2>" + _table(("name", "value"), parameters)
     annotations = header.get("annotations", {})
     yield f"<p>Annotations: {_text(annotations.get('format'))}, "
     yield f"SHA-256 <code>{_text(annotations.get('sha256'))}</code>."
     yield f" fastblur {_text(header.get('fastblur'))}.</p>"
     if src is not None:
         yield "<h2>Before and after</h2><p class=bad>This report shows clear images: keep it as safe as them.</p>"
+        yield "<div class=sheet>"
         yield from _contact_sheet(dst, record, src, samples, tally.status["obfuscated"])
+        yield "</div>"
 
 
 def _collect(record: Path) -> tuple[manifest.Tally, list[Row], list[Row]]:
@@ -105,7 +113,7 @@ def _contact_sheet(dst: Path, record: Path, src: Path, samples: int, obfuscated:
     rows = (row for row in manifest.rows(record) if row["status"] == "obfuscated")
     for row in islice(rows, 0, None, max(1, obfuscated // samples)):
         before, after = (_thumbnail(folder / row["path"]) for folder in (src, dst))
-        yield f"<figure>{before} {after}<figcaption>{_text(row['path'])}</figcaption></figure>"
+        yield f"<figure><div class=pair>{before} {after}</div><figcaption>{_text(row['path'])}</figcaption></figure>"
         samples -= 1
         if samples == 0:
             return
@@ -125,15 +133,17 @@ def _thumbnail(path: Path) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    cells = "".join(f"<th>{_text(name)}</th>" for name in head)
-    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
-    return f"<table><tr>{cells}</tr>{body}</table>"
+    """A table whose columns of numbers are set to the right."""
+    body = list(rows)
+    classes = [" class=n" if isinstance(value, int | float) else "" for value in (body[0] if body else head)]
+    lines = [_line("th", head, classes), *(_line("td", row, classes) for row in body)]
+    return f"<table>{''.join(lines)}</table>"
 
 
-def _cell(value: object) -> str:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"<td class=n>{_text(value)}</td>" if number else f"<td>{_text(value)}</td>"
+def _line(tag: str, values: Sequence[object], classes: Sequence[str]) -> str:
+    cells = (f"<{tag}{kind}>{_text(value)}</{tag}>" for value, kind in zip(values, classes, strict=True))
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _text(value: object) -> str:
-    return html.escape(printable(str(value)))
+    return html.escape(printable(f"{value:.2f}" if isinstance(value, float) else str(value)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sqlite3
@@ -11,14 +10,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from . import disk, manifest, worker
 from .parameters import Parameters, digest
 from .plan import Annotations, Exclusion, Plan, Refused, check_folders
 from .pool import Pool
 from .tree import printable
+from .twins import Twins
 from .worker import Job, Outcome
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _BATCH = 32
 _SYNC_EVERY = 1024
 _SYNC_SECONDS = 5.0
-_MOST_TWINS = 100
 _KEY_BYTES = 32
 
 Progress = Callable[[int], None]
@@ -61,7 +60,7 @@ class Result:
 def header_of(request: Request) -> Row:
     """The manifest's first line: what decides the output, and the digest of it."""
     content: Row = {
-        "fastblur": version("fastblur"),
+        "fastblur": __version__,
         "parameters": request.parameters.as_json(),
         "annotations": request.annotations.identity(),
         "exclude": sorted(request.exclusion.names),
@@ -101,11 +100,12 @@ class _Run:
     def __init__(self, request: Request, plan: Plan, record: Path, progress: Progress) -> None:
         self._request, self._plan, self._record, self._progress = request, plan, record, progress
         self._secret = record.with_suffix(".key")
-        self._notes = sqlite3.connect("", isolation_level=None)
-        self._notes.executescript(
+        self._finished = sqlite3.connect("", isolation_level=None)
+        self._finished.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
             "CREATE TABLE finished (path BLOB PRIMARY KEY) WITHOUT ROWID;"
         )
+        self._twins = Twins()
         self._waiting: list[Outcome] = []
         self._committer = ThreadPoolExecutor(1)
         self._committing: Future[None] | None = None
@@ -114,10 +114,9 @@ class _Run:
     def run(self, header: Row) -> Result:
         """All of it."""
         begun = time.monotonic()
-        resumed = self._prepare(header)
+        writer, resumed = self._prepare(header)
         job = Job(self._request.src, self._request.dst, self._request.parameters, self._key())
         pool: Pool[Item, Outcome, Job] = Pool(self._request.workers, worker.run_batch, worker.start, job, _crashed)
-        writer = manifest.Writer(self._record)
         try:
             with closing(pool.run(self._batches())) as results:
                 for outcomes in results:
@@ -133,25 +132,23 @@ class _Run:
         finally:
             self._committer.shutdown(wait=True)
             writer.close()
-            self._notes.close()
+            self._finished.close()
+            self._twins.close()
             disk.remove_temporaries(self._request.dst)
 
-    def _prepare(self, header: Row) -> int:
+    def _prepare(self, header: Row) -> tuple[manifest.Writer, int]:
         """Begin the manifest, with the rows of an earlier one that still hold; how many those are."""
         disk.remove_temporaries(self._request.dst)
         fresh = self._record.with_suffix(".new")
-        kept = 0
-        with fresh.open("wb") as file:
-            file.write(manifest.line(header))
-            for row in manifest.rows(self._record) if self._record.exists() else ():
-                if self._holds(row) and self._note_finished(row["path"]):
-                    file.write(manifest.line(row))
-                    kept += 1
-            file.flush()
-            os.fsync(file.fileno())
+        writer = manifest.Writer(fresh, header)
+        for row in manifest.rows(self._record) if self._record.exists() else ():
+            if self._holds(row) and self._note_finished(row["path"]):
+                self._record_rows(writer, [row])
+        writer.sync()
         fresh.replace(self._record)
-        self._progress(kept)
-        return kept
+        resumed = sum(writer.tally.status.values())
+        self._progress(resumed)
+        return writer, resumed
 
     def _holds(self, row: Row) -> bool:
         """Whether a finished file's source is as it was and its output is there."""
@@ -167,10 +164,12 @@ class _Run:
 
     def _note_finished(self, path: str) -> bool:
         """Whether this is the first row of `path`."""
-        return self._notes.execute("INSERT OR IGNORE INTO finished VALUES (?)", (os.fsencode(path),)).rowcount == 1
+        return self._finished.execute("INSERT OR IGNORE INTO finished VALUES (?)", (os.fsencode(path),)).rowcount == 1
 
     def _is_finished(self, path: str) -> bool:
-        return self._notes.execute("SELECT 1 FROM finished WHERE path = ?", (os.fsencode(path),)).fetchone() is not None
+        return (
+            self._finished.execute("SELECT 1 FROM finished WHERE path = ?", (os.fsencode(path),)).fetchone() is not None
+        )
 
     def _key(self) -> bytes:
         """The secret of this run's tags, kept beside the manifest until the run is complete.
@@ -216,48 +215,31 @@ class _Run:
         if temporaries:
             disk.sync(temporaries, self._request.dst)
         for row, temporary in outcomes:
-            final = self._request.dst / row["path"]
             if temporary is not None:
-                os.replace(temporary, final)
+                os.replace(temporary, os.path.join(self._request.dst, row["path"]))
             elif self._request.resume and row.get("reason") != "missing":
-                final.unlink(missing_ok=True)
-        writer.write([outcome.row for outcome in outcomes])
+                (self._request.dst / row["path"]).unlink(missing_ok=True)
+        self._record_rows(writer, [outcome.row for outcome in outcomes])
+        writer.sync()
+
+    def _record_rows(self, writer: manifest.Writer, rows: list[Row]) -> None:
+        writer.add(rows)
+        self._twins.add(rows)
 
     def _finish(self, writer: manifest.Writer, seconds: float, resumed: int) -> Result:
-        tally = manifest.Tally()
-        self._notes.execute("CREATE TABLE tags (tag TEXT, boxes TEXT, path BLOB)")
-        self._notes.execute("BEGIN")
-        for row in manifest.rows(self._record):
-            tally.add(row)
-            if "tag" in row:
-                values = (row["tag"], json.dumps(row.get("boxes")), os.fsencode(row["path"]))
-                self._notes.execute("INSERT INTO tags VALUES (?, ?, ?)", values)
-        self._notes.execute("COMMIT")
+        tally = writer.tally
         done = sum(tally.status.values()) - resumed
         summary: Row = {
             **tally.as_json(),
-            "twins": self._twins(),
+            "twins": self._twins.as_json(),
             "seconds": round(seconds, 3),
             "images_per_second": round(done / seconds, 1) if seconds else 0.0,
             "resumed": resumed,
-            "sha256_of_lines": manifest.digest_of_lines(self._record),
         }
-        summary["digest"] = digest(summary)
-        writer.write([{"summary": summary}])
+        writer.end(summary)
         disk.sync([], self._request.dst)
         self._secret.unlink(missing_ok=True)
         return Result(summary, tally.complete, resumed)
-
-    def _twins(self) -> Row:
-        """Identical images with different boxes: in one of them, something may have been left clear."""
-        self._notes.execute("CREATE INDEX tags_by_tag ON tags (tag)")
-        differing = "SELECT tag FROM tags GROUP BY tag HAVING count(DISTINCT boxes) > 1"
-        (groups,) = self._notes.execute(f"SELECT count(*) FROM ({differing})").fetchone()
-        examples = []
-        for (tag,) in self._notes.execute(f"{differing} LIMIT {_MOST_TWINS}").fetchall():
-            paths = self._notes.execute("SELECT path FROM tags WHERE tag = ? ORDER BY path", (tag,))
-            examples.append([os.fsdecode(path) for (path,) in paths])
-        return {"groups": groups, "examples": sorted(examples)}
 
 
 def _crashed(item: Item) -> Outcome:

@@ -107,7 +107,7 @@ class Source(NamedTuple):
     stat: os.stat_result
 
 
-def read_source(path: Path, item: Item, parameters: Parameters) -> Source:
+def read_source(path: str | Path, item: Item, parameters: Parameters) -> Source:
     """Read an image in whole, of any other file only the beginning; LeftOut if it has no place in the output."""
     if item.problem is not None:  # it may lead out of the tree, or block when opened
         reason, _, detail = item.problem.partition(": ")
@@ -125,7 +125,7 @@ def read_source(path: Path, item: Item, parameters: Parameters) -> Source:
 
 def _handle(item: Item, job: Job, row: Row) -> str | None:
     """Fill in the row and write the output; the path of the temporary file, if any."""
-    path, final = job.src / item.path, job.dst / item.path
+    path, final = os.path.join(job.src, item.path), os.path.join(job.dst, item.path)
     status, source, stat = read_source(path, item, job.parameters)
     row["source"] = {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
     if status == "skipped":
@@ -160,7 +160,7 @@ def describe(row: Row, made: Made, source: bytes, job: Job) -> None:
         row["source"]["sha256"] = hashlib.sha256(source).hexdigest()
 
 
-def _write(data: bytes, final: Path) -> str:
+def _write(data: bytes, final: str) -> str:
     temporary = _temporary(final)
     try:
         with open(temporary, "xb", buffering=0) as file:
@@ -173,7 +173,7 @@ def _write(data: bytes, final: Path) -> str:
     return temporary
 
 
-def _copy_other(path: Path, final: Path) -> str:
+def _copy_other(path: str, final: str) -> str:
     temporary = _temporary(final)
     with open(path, "rb") as source:
         try:
@@ -195,16 +195,16 @@ def hash_file(path: str | Path) -> tuple[int, str]:
     return size, total.hexdigest()
 
 
-_folders: set[Path] = set()
+_folders: set[str] = set()
 _number = itertools.count(1)
 
 
-def _temporary(final: Path) -> str:
+def _temporary(final: str) -> str:
     """A new name in the folder of `final`, which is made if need be and must lie inside the output folder."""
-    folder = final.parent
+    folder = os.path.dirname(final)
     if folder not in _folders:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise OutputError(f"making the folder {folder}: {error.strerror}") from None
         root = os.path.realpath(_job.dst)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .entry import AnnotationError, Entry, ReaderOptions
-from .json_items import decode, mapped
+from .json_items import decode, mapped, members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,9 @@ class _File(msgspec.Struct):
 def read(path: Path, options: ReaderOptions) -> Iterator[Entry]:
     """Entries of the JSON file at `path`: one per image, and one per box."""
     image, annotation = msgspec.json.Decoder(_Image), msgspec.json.Decoder(_Annotation)
-    file = decode(path, mapped(path), _File)
+    content = mapped(path)
+    members(path, content)  # a second list of images or annotations would replace the first
+    file = decode(path, content, _File)
     labels = {category.id: category.name for category in file.categories}
     names: dict[int | str, str] = {}
     for index, raw in enumerate(file.images):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import mmap
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from .entry import AnnotationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 T = TypeVar("T")
@@ -26,10 +27,31 @@ def mapped(path: Path) -> mmap.mmap:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def decode(path: Path, content: mmap.mmap | msgspec.Raw, kind: type[T]) -> T:
+class Key(str):
+    """A key of an object. Decoding calls a hook for each of this type, a repeated one too."""
+
+    __slots__ = ()
+
+
+def members(path: Path, content: mmap.mmap) -> dict[Key, msgspec.Raw]:
+    """The members of the object that `content` is. A key that occurs twice is an error: a decoder keeps one of both."""
+    seen: set[str] = set()
+
+    def once(_: type, key: str) -> Key:
+        if key in seen:
+            raise ValueError(f"the key {key!r} occurs twice")
+        seen.add(key)
+        return Key(key)
+
+    return decode(path, content, dict[Key, msgspec.Raw], once)
+
+
+def decode(
+    path: Path, content: mmap.mmap | msgspec.Raw, kind: type[T], hook: Callable[[type, Any], Any] | None = None
+) -> T:
     """`content` as `kind`; items that `kind` declares as Raw stay slices of the mapped file."""
     try:
-        return msgspec.json.decode(content, type=kind)
+        return msgspec.json.decode(content, type=kind, dec_hook=hook)
     except msgspec.DecodeError as error:
         raise AnnotationError(f"{path}: {error}") from None
     except UnicodeDecodeError as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .entry import AnnotationError, Box, Entry, ReaderOptions, corners, files_below
-from .json_items import decode, mapped
+from .json_items import mapped, members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ def read(path: Path, options: ReaderOptions) -> Iterator[Entry]:
         for file in files_below(path, ".json"):
             yield _entry(file.relative_to(path).with_suffix("").as_posix(), file.read_bytes(), decoder, options)
         return
-    responses = decode(path, mapped(path), dict[str, msgspec.Raw])
+    responses = members(path, mapped(path))
     if {"FaceDetails", "Labels", "FaceRecords", "CustomLabels"} & responses.keys():
         raise AnnotationError(
             f"{path}: one bare response does not say which image it is of; "

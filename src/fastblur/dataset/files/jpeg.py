@@ -57,7 +57,6 @@ def decode(data: bytes, max_pixels: int) -> Picture:
     """The samples of a JPEG file whose every scan is there and decodes without a warning."""
     layout = jm.parse(data)
     require_pixels(layout.width, layout.height, 1, max_pixels)
-    layout.component_tables()
     jm.require_complete(layout)
     notes: tuple[str, ...] = ()
     try:
@@ -138,7 +137,7 @@ def _require_untouched(picture: Picture, touched: list[Box]) -> None:
 
 
 def _encode_pixels(source: bytes, layout: jm.Layout, pixels: Frame) -> bytes:
-    tables = layout.component_tables()
+    tables = layout.component_tables
     factors = tuple((c.h, c.v) for c in layout.components)
     sampling = "Gray" if layout.colour == "L" else _SAMPLING.get(factors)
     if layout.colour in ("L", "YCbCr") and sampling and not layout.progressive:
@@ -185,7 +184,7 @@ def _check_structure(data: bytes, layout: jm.Layout, metadata: Metadata) -> None
         raise ImageFileError("check-failed", f"the JPEG written cannot be read again ({error})") from error
     same = {
         "size": (layout.width, layout.height) == (again.width, again.height),
-        "quantisation tables": layout.component_tables() == again.component_tables(),
+        "quantisation tables": layout.component_tables == again.component_tables,
         "sampling": _sampling(layout) == _sampling(again),
         "colour space": layout.colour == again.colour,
         "kind of scans": layout.progressive == again.progressive,
@@ -209,7 +208,7 @@ def _check_samples(data: bytes, layout: jm.Layout, pixels: Frame) -> None:
     block of a component that is stored pixel by pixel. Chroma planes are subsampled, so for colour it is luma that is
     held against this bound.
     """
-    tables = layout.component_tables()
+    tables = layout.component_tables
     if layout.colour in ("L", "YCbCr"):
         written = _luma(pixels)[None]
         read = decode_strictly(data, "GRAY")[None, ..., 0]

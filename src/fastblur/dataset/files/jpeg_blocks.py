@@ -128,7 +128,7 @@ def _as_blocks(plane: NDArray[Any]) -> NDArray[Any]:
 
 
 def _rewrite_box(jpeg: Any, layout: jm.Layout, pixels: Frame, box: Box) -> None:
-    grids, tables = _grids(layout), layout.component_tables()
+    grids, tables = _grids(layout), layout.component_tables
     # One crop of pixels that covers the touched samples of all components, edges repeated.
     unit_x, unit_y = max(g.step_x for g in grids), max(g.step_y for g in grids)
     left, top = box[0] // unit_x * unit_x, box[1] // unit_y * unit_y
@@ -208,7 +208,7 @@ def differences(source: bytes, output: bytes, touched: list[Box]) -> list[str]:
     if sampling[0] != sampling[1]:
         return [f"sampling factors: {sampling[0]} became {sampling[1]}"]
     found = []
-    if before.component_tables() != after.component_tables():
+    if before.component_tables != after.component_tables:
         found.append("quantisation tables")
     if before.colour != after.colour:
         found.append(f"colour space: {before.colour} became {after.colour}")

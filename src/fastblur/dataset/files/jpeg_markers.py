@@ -7,11 +7,14 @@ import struct
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
+from typing import NamedTuple
 
 from fastblur.dataset.files.errors import ImageFileError
 
 SOI, EOI, SOS, DQT, DHT, DRI, DAC, DNL, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xCC, 0xDC, 0xFE
 APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
+# What a decoder needs: tables, frame and scan headers.
+OF_THE_PICTURE = frozenset({DQT, SOS, DRI, *range(0xC0, 0xD0)})
 _SOF = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, DAC}
 _SOF_NAMES = {
     0xC3: "lossless",
@@ -40,8 +43,7 @@ _TO_NATURAL = itemgetter(
 # fmt: on
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """One marker segment: its code, where it starts (at 0xFF), and its payload without the length."""
 
     marker: int
@@ -49,8 +51,7 @@ class Segment:
     payload: bytes
 
 
-@dataclass(frozen=True)
-class Component:
+class Component(NamedTuple):
     """A component as the frame header declares it."""
 
     id: int
@@ -86,30 +87,22 @@ class Layout:
         """Whether the entropy coding is arithmetic instead of Huffman."""
         return self.sof in (0xC9, 0xCA)
 
-    @cached_property
-    def tables(self) -> dict[int, tuple[int, ...]]:
-        """The quantisation tables by slot, in natural order, as they are when the first scan begins."""
-        tables: dict[int, tuple[int, ...]] = {}
-        first_scan = self.scans[0].start if self.scans else None
-        for segment in self.segments:
-            if segment.marker == DQT and (first_scan is None or segment.start < first_scan):
-                tables.update(_quantisation_tables(segment.payload))
-        return tables
-
     @property
     def redefines_tables(self) -> bool:
         """Whether a quantisation table follows the first scan: components may then use one slot in turn."""
         return any(s.marker == DQT and s.start > self.scans[0].start for s in self.segments)
 
+    @cached_property
     def component_tables(self) -> list[tuple[int, ...]]:
-        """The quantisation table of each component, in natural order."""
+        """The quantisation table of each component, in natural order, as they are when the first scan begins."""
+        tables: dict[int, tuple[int, ...]] = {}
+        for segment in self.segments:
+            if segment.marker == DQT and segment.start < self.scans[0].start:
+                tables.update(_quantisation_tables(segment.payload))
         try:
-            tables = [self.tables[component.table] for component in self.components]
+            return [tables[component.table] for component in self.components]
         except KeyError as missing:
             raise ImageFileError("damaged", f"JPEG component without its quantisation table {missing}") from None
-        if any(0 in table for table in tables):
-            raise ImageFileError("damaged", "JPEG with a quantisation step of 0")
-        return tables
 
     @property
     def jfif(self) -> Segment | None:
@@ -248,10 +241,12 @@ def _quantisation_tables(payload: bytes) -> dict[int, tuple[int, ...]]:
 
 
 def require_complete(layout: Layout) -> None:
-    """Raise ``truncated`` unless the scans carry every component, and every coefficient down to its last bit.
+    """Raise unless every component has its quantisation table and the scans carry its coefficients to the last bit.
 
     A decoder shows what is missing as grey or as blur and says nothing.
     """
+    if any(0 in table for table in layout.component_tables):
+        raise ImageFileError("damaged", "JPEG with a quantisation step of 0")
     ids = [component.id for component in layout.components]
     # Bits of each coefficient that are still to come, as a decoder tracks them; -1: nothing yet.
     pending = {identity: [-1] * 64 for identity in ids}
@@ -266,7 +261,7 @@ def require_complete(layout: Layout) -> None:
                 raise ImageFileError("damaged", f"JPEG scan of an unknown component {identity}")
             pending[identity][first : last + 1] = [low] * (min(last, 63) + 1 - first)
     for identity, bits in pending.items():
-        if bits[0] < 0 or any(bit > 0 for bit in bits):
+        if bits[0] < 0 or max(bits) > 0:
             raise ImageFileError("truncated", f"JPEG without all scans of component {identity}")
 
 

@@ -79,6 +79,10 @@ def findings(data: bytes, layout: jm.Layout, metadata: Metadata) -> Counter[str]
 def _classify(segment: jm.Segment, metadata: Metadata, found: Counter[str]) -> tuple[str, bool]:
     """The kind of a segment and whether it may stay; EXIF findings go straight into `found`."""
     marker, payload = segment.marker, segment.payload
+    if marker in jm.OF_THE_PICTURE:
+        if marker != jm.DHT and holds_image(payload):
+            return "embedded-image", False
+        return "", True
     if marker == jm.APP0 and payload.startswith(b"JFIF\0"):
         if len(payload) > 14:
             return "jfif-thumbnail", False
@@ -106,8 +110,4 @@ def _classify(segment: jm.Segment, metadata: Metadata, found: Counter[str]) -> t
         return f"app{marker - 0xE0}", False
     if marker == jm.COM:
         return "comment", False
-    if marker in (jm.DQT, jm.DHT, jm.SOS, jm.DRI, jm.DAC) or 0xC0 <= marker <= 0xCF:
-        if marker != jm.DHT and holds_image(payload):
-            return "embedded-image", False
-        return "", True
     return f"marker-{marker:02x}", False

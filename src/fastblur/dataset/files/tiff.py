@@ -136,7 +136,6 @@ def _require_whole_jpegs(page: tiff_layout.Page, data: bytes) -> None:
     for offset, length in page.segments():
         stream = data[offset : offset + 2] + tables + data[offset + 2 : offset + length]
         layout = jm.parse(stream)
-        layout.component_tables()
         jm.require_complete(layout)
         jpeg.decode_strictly(stream, jpeg.COLOURS[len(layout.components)])
 
