@@ -166,8 +166,8 @@ def _concatenated(entries: list[Floats]) -> Rows:
 
 
 def _float_array(value: Any, name: str, to_host: ToHost) -> Floats:
-    if type(value) is np.ndarray and value.dtype == np.float64:
-        return value
+    if type(value) is np.ndarray and value.dtype.kind in "iuf":
+        return value.astype(np.float64, copy=False)
     if getattr(value, "requires_grad", False):
         raise TypeError(f"{name} is a tensor with requires_grad=True; accepted: one without, such as {name}.detach()")
     if isinstance(value, (list, tuple)) and value and hasattr(value[0], "detach"):

@@ -31,12 +31,19 @@ class DeviceArray(NamedTuple):
 
     def span(self) -> tuple[int, int]:
         """First byte, and the byte after the last."""
-        low = high = self.address
-        for n, stride in zip(self.shape, self.strides, strict=True):
-            if n == 0:
-                return self.address, self.address
-            low, high = low + min(0, (n - 1) * stride), high + max(0, (n - 1) * stride)
-        return low, high + ITEM_BYTES[self.dtype]
+        low, high = _extent(self.shape, self.strides, ITEM_BYTES[self.dtype])
+        return self.address + low, self.address + high
+
+
+@lru_cache(maxsize=256)
+def _extent(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> tuple[int, int]:
+    """The span of an array whose first element is at 0."""
+    low = high = 0
+    for n, stride in zip(shape, strides, strict=True):
+        if n == 0:
+            return 0, 0
+        low, high = low + min(0, (n - 1) * stride), high + max(0, (n - 1) * stride)
+    return low, high + item
 
 
 class Container(Protocol):
@@ -108,6 +115,7 @@ def _check_dtype(dtype: str, name: str) -> str:
     return dtype
 
 
+@lru_cache(maxsize=256)
 def _packed(shape: tuple[int, ...], item: int) -> tuple[int, ...]:
     """Strides of an array in C order."""
     strides = []
@@ -220,13 +228,13 @@ class InterfaceContainer:
         _check_dtype(dtype, name)
         if interface.get("mask") is not None:
             raise TypeError(f"{name} is masked; accepted: an array without a mask")
-        shape = tuple(int(n) for n in interface["shape"])
+        shape = tuple(map(int, interface["shape"]))
         strides = interface.get("strides")
         if strides is None:
             strides = _packed(shape, item)
         address, readonly = interface["data"]
         device = self.driver.device_of(int(address)) if address else 0
-        return DeviceArray(int(address or 0), shape, tuple(int(s) for s in strides), dtype, device, bool(readonly))
+        return DeviceArray(int(address or 0), shape, tuple(map(int, strides)), dtype, device, bool(readonly))
 
     def stream(self, array: Any, described: DeviceArray) -> int:
         return int(array.__cuda_array_interface__.get("stream") or 0)
@@ -325,12 +333,8 @@ def describe_capsule(capsule: Any) -> DeviceArray:
 
 def check_out(source: DeviceArray, target: DeviceArray, name: str, out_name: str) -> None:
     """Raise if `target` cannot take the result for `source`."""
-    if target.dtype != source.dtype:
-        raise TypeError(f"{out_name} has dtype {target.dtype}; accepted: {source.dtype}, that of {name}")
-    if target.shape != source.shape:
-        raise ValueError(f"{out_name} has shape {target.shape}; accepted: {source.shape}, that of {name}")
-    if target.device != source.device:
-        raise ValueError(f"{out_name} is on device {target.device}; accepted: device {source.device}, that of {name}")
+    if target is not source:
+        _check_alike(source, target, name, out_name)
     if target.readonly:
         raise ValueError(f"{out_name} is read-only; accepted: a writable array")
     if _overlaps_itself(target.shape, target.strides, ITEM_BYTES[target.dtype]):
@@ -338,6 +342,15 @@ def check_out(source: DeviceArray, target: DeviceArray, name: str, out_name: str
             f"{out_name} has strides {target.strides} for shape {target.shape}, so that some of its elements share "
             "memory (a broadcast view?); accepted: an array whose elements are apart"
         )
+
+
+def _check_alike(source: DeviceArray, target: DeviceArray, name: str, out_name: str) -> None:
+    if target.dtype != source.dtype:
+        raise TypeError(f"{out_name} has dtype {target.dtype}; accepted: {source.dtype}, that of {name}")
+    if target.shape != source.shape:
+        raise ValueError(f"{out_name} has shape {target.shape}; accepted: {source.shape}, that of {name}")
+    if target.device != source.device:
+        raise ValueError(f"{out_name} is on device {target.device}; accepted: device {source.device}, that of {name}")
     if not same_memory(source, target) and spans_meet(source, target):
         raise ValueError(f"{out_name} overlaps {name} in part; accepted: {name} itself, or memory apart from it")
 

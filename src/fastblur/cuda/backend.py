@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from functools import cache
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class DeviceBatch:
         ]
         self._targets = self._sources
         if self._out is not None:
-            if any(target is not image for target, image in zip(self._out, self._images, strict=True)):
+            if not all(map(is_, self._out, self._images)):
                 self._targets = self._describe(self._out, "out")
             self._check_targets()
         self._stream = self._container.stream(self._images[0], self._sources[0])
@@ -87,10 +88,11 @@ class DeviceBatch:
         return self._run(boxes, lambda table: _core.plan_device_fill(_sizes, table, boxes, shape, values))
 
     def _describe(self, arrays: list[Any], name: str) -> list[DeviceArray]:
-        described = []
+        described: list[DeviceArray] = []
+        kind = type(self._images[0])
         for i, array in enumerate(arrays):
             label = f"{name}[{i}]" if self._listed else name
-            if type(container_of(array, self._driver)) is not type(self._container):
+            if type(array) is not kind and type(container_of(array, self._driver)) is not type(self._container):
                 raise TypeError(f"{label} is a {kind_of(array)}; accepted: the kind of images")
             described.append(self._container.describe(array, label))
             if described[i].device != described[0].device:

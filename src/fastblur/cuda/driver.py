@@ -64,8 +64,7 @@ class _Current:
 class Driver:
     """The driver library and what this process keeps per device: contexts, functions, pinned slots, one own stream."""
 
-    def __init__(self) -> None:
-        name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    def __init__(self, name: str = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1") -> None:
         try:
             self._library = ctypes.CDLL(name)
         except OSError as error:
@@ -76,10 +75,15 @@ class Driver:
         self._slots: dict[int, deque[Slot]] = {}
         self._streams: dict[int, int] = {}
         # What every call needs: declared, so that plain integers can be passed, or called by the compiled module.
-        self._query_event = self._library.cuEventQuery
-        self._query_event.argtypes = [ctypes.c_void_p]
-        self._get_context = self._library.cuCtxGetCurrent
-        self._get_context.argtypes = [ctypes.POINTER(ctypes.c_void_p)]
+        handle, size, address = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64
+        for function, types in {
+            "cuCtxGetCurrent": (ctypes.POINTER(handle),),
+            "cuEventQuery": (handle,),
+            "cuMemAllocAsync": (ctypes.POINTER(address), size, handle),
+            "cuMemFreeAsync": (address, handle),
+            "cuPointerGetAttribute": (handle, ctypes.c_int, address),
+        }.items():
+            getattr(self._library, function).argtypes = types
         self._queueing = _core.DeviceDriver(
             *(
                 ctypes.cast(getattr(self._library, name), ctypes.c_void_p).value or 0
@@ -100,7 +104,7 @@ class Driver:
     def device_of(self, address: int) -> int:
         """Ordinal of the device that owns the memory at `address`."""
         ordinal = ctypes.c_int()
-        self._call("cuPointerGetAttribute", ctypes.byref(ordinal), _ATTRIBUTE_DEVICE_ORDINAL, ctypes.c_uint64(address))
+        self._call("cuPointerGetAttribute", ctypes.byref(ordinal), _ATTRIBUTE_DEVICE_ORDINAL, address)
         return ordinal.value
 
     def device(self, ordinal: int) -> _Current:
@@ -116,7 +120,7 @@ class Driver:
     def current_context(self) -> int:
         """Handle of the calling thread's context, 0 if it has none."""
         current = ctypes.c_void_p()
-        self._check(self._get_context(current), "cuCtxGetCurrent")
+        self._check(self._library.cuCtxGetCurrent(current), "cuCtxGetCurrent")
         return current.value or 0
 
     def kernel(self, ordinal: int, key: tuple[str, str, bool]) -> int:
@@ -155,7 +159,7 @@ class Driver:
             slots = self._slots.setdefault(ordinal, deque())
             for slot in slots:
                 if slot.size >= size:
-                    code = self._query_event(slot.event)
+                    code = self._library.cuEventQuery(slot.event)
                     if code == 0:
                         slots.remove(slot)
                         return slot
@@ -182,12 +186,12 @@ class Driver:
     def allocate(self, stream: int, size: int) -> int:
         """Stream-ordered device memory, for containers that bring no allocator of their own."""
         address = ctypes.c_uint64()
-        self._call("cuMemAllocAsync", ctypes.byref(address), ctypes.c_size_t(size), ctypes.c_void_p(stream))
+        self._call("cuMemAllocAsync", address, size, stream)
         return address.value
 
     def free(self, stream: int, address: int) -> None:
         """Return memory to the stream-ordered pool, after the work queued so far."""
-        self._call("cuMemFreeAsync", ctypes.c_uint64(address), ctypes.c_void_p(stream))
+        self._call("cuMemFreeAsync", address, stream)
 
     def own_stream(self, ordinal: int) -> int:
         """One stream per device, for containers without a current stream that callers can see."""
