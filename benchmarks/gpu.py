@@ -1,13 +1,17 @@
 """The CUDA backend against the device's own copy bandwidth and against its peers: ``python -m benchmarks.gpu``.
 
 Method. Every load is timed twice: on the device, by events around a batch of calls queued without waiting, and on the
-host, by the clock around the same calls, which only queue. Buffers rotate through more memory than the L2 cache holds,
-so that it is memory that is timed. Rounds of all contenders are interleaved; the median and the quartiles over the
-rounds are kept. The floor is the device's own copy, measured in the same run: every sample of a box read once and
-written once at that bandwidth. Each load's result is first held to the float64 reference on a sample of its boxes; a
-wrong answer ends the run. Peers that are not installed are named in the results, not replaced.
+host, by the clock around the same calls, which only queue. Before each batch the device is put to sleep for longer than
+the host needs to queue it, so that it is not the host that the events time; a peer that queues more than the driver
+takes in advance is timed as it runs, host included. Buffers rotate through more memory than the L2 cache holds, so that
+it is memory that is timed; a slow peer stays on its first few, which can only help it. Rounds of all contenders are
+interleaved; the median and the quartiles over the rounds are kept. The floor is the device's own copy, measured in the
+same run: every sample of a box read once and written once at that bandwidth. Each load's result is first held to the
+float64 reference on a sample of its boxes; a wrong answer ends the run. Peers that are not installed, or fail, are
+named in the results with the reason, not replaced.
 
-Writes ``benchmarks/results/<version>/gpu-<device>.json`` and, with matplotlib, ``docs/images/gpu-*.png``.
+Writes ``benchmarks/results/<version>/gpu-<device>.json`` and, with matplotlib, ``docs/images/gpu-*.png``; with
+``--quick`` under ``build/benchmarks`` instead, and no pictures.
 """
 
 from __future__ import annotations
@@ -15,13 +19,13 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
-import json
 import platform
+import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,11 +33,19 @@ from typing import Any
 import numpy as np
 
 import fastblur
+from benchmarks import store
 from fastblur import reference
 
-ROOT = Path(__file__).resolve().parent.parent
+Run = Callable[[Any], object]  # on one buffer of a load
 
-Run = Callable[[Any, int], object]
+OURS = "fastblur"
+PENDING = 128  # calls in a timed batch at most: the driver takes some 1000 launches in advance, then it blocks
+PEER_SECONDS = 0.25  # of a peer's batch, and of a tenth of all its rounds
+LEAST_ROUNDS = 5
+
+FACES = "256 ImageNet-like images, faces, sigma 0.1 side"
+SMALL = "100 small boxes in a 1080p frame"
+SWEEP = "64 boxes of 480x480, sigma "
 
 
 @dataclass
@@ -49,7 +61,7 @@ class Load:
     verify: Callable[[], None]
     target_share: float | None = None
     target_host_us: float | None = None
-    notes: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)  # peers, and why
 
 
 def quartiles(values: list[float]) -> dict[str, float]:
@@ -68,32 +80,53 @@ def rotated(torch: Any, make: Callable[[int], Any], size: int) -> list[Any]:
     return [make(seed) for seed in range(max(2, -(-3 * cache // max(size, 1))))]
 
 
-def check(image: Any, result: Any, box: Any, exact: Callable[..., Any], bound: float) -> None:
+def check(image: Any, result: Any, box: Any, exact: Callable[..., Any], item_bytes: int) -> None:
     """Hold one box of a load to the reference."""
     x1, y1, x2, y2 = (int(v) for v in box)
-    want = exact(image.cpu().numpy()[y1:y2, x1:x2], (0, 0, x2 - x1, y2 - y1))
-    error = float(np.abs(result.cpu().numpy()[y1:y2, x1:x2].astype(np.float64) - want).max())
+    pixels = image[y1:y2, x1:x2].cpu().numpy()
+    want = exact(pixels, (0, 0, x2 - x1, y2 - y1))
+    error = float(np.abs(result[y1:y2, x1:x2].cpu().numpy().astype(np.float64) - want).max())
+    bound = 1.5 if item_bytes == 1 else 5e-4 * float(np.ptp(pixels)) + float(np.spacing(pixels.max()))
     if not error <= bound:
         raise SystemExit(f"wrong answer: error {error} in box {box}, bound {bound}")
+
+
+def apart(rows: Any) -> list[int]:
+    """The rows that meet no other: what the reference expects of them does not depend on the order."""
+    x1, y1, x2, y2 = rows.T
+    meet = (x1[:, None] < x2) & (x1 < x2[:, None]) & (y1[:, None] < y2) & (y1 < y2[:, None])
+    return [int(i) for i in np.flatnonzero(meet.sum(axis=1) == 1)]
 
 
 # -- peers ---------------------------------------------------------------------------------------------------------
 
 
+def rounded(planes: Any, like: Any) -> Any:
+    """Float planes (1, C, H, W) as an (H, W, C) array of another's dtype."""
+    pixels = planes[0].permute(1, 2, 0)
+    return pixels.to(like.dtype) if like.dtype.is_floating_point else pixels.round().to(like.dtype)
+
+
 def torch_separable(torch: Any, sigma: float) -> Callable[[Any], Any]:
     """Two grouped convolutions over the reflected box, in float32: what people write by hand."""
-    radius = int(4 * sigma + 0.5)
-    kernel = torch.from_numpy(reference.gaussian_kernel(sigma)).float().cuda()
+    kernel = torch.from_numpy(reference.gaussian_kernel(sigma)).float()
+    radius = len(kernel) // 2
+    places: dict[tuple[int, Any], Any] = {}  # of the reflected pixels, per length; torch's own pad needs radius < n
+
+    def reflected(n: int, device: Any) -> Any:
+        if (n, device) not in places:
+            index = reference.border_index(np.arange(-radius, n + radius), n, "reflect")
+            places[n, device] = torch.from_numpy(index).to(device)
+        return places[n, device]
 
     def blur(box: Any) -> Any:  # (H, W, C)
         planes = box.permute(2, 0, 1)[None].float()
+        planes = planes[:, :, reflected(box.shape[0], box.device)][:, :, :, reflected(box.shape[1], box.device)]
         channels = planes.shape[1]
-        planes = torch.nn.functional.pad(planes, (radius,) * 4, mode="reflect")
-        weights = kernel.expand(channels, 1, -1)
+        weights = kernel.to(box.device).expand(channels, 1, -1)
         planes = torch.nn.functional.conv2d(planes, weights[:, :, None, :], groups=channels)
         planes = torch.nn.functional.conv2d(planes, weights[:, :, :, None], groups=channels)
-        planes = planes[0].permute(1, 2, 0)
-        return planes.round().to(box.dtype) if not box.dtype.is_floating_point else planes.to(box.dtype)
+        return rounded(planes, box)
 
     return blur
 
@@ -105,8 +138,7 @@ def kornia_blur(torch: Any, sigma: float) -> Callable[[Any], Any]:
 
     def blur(box: Any) -> Any:
         planes = box.permute(2, 0, 1)[None].float()
-        planes = gaussian_blur2d(planes, (size, size), (sigma, sigma), border_type="reflect")[0].permute(1, 2, 0)
-        return planes.round().to(box.dtype) if not box.dtype.is_floating_point else planes.to(box.dtype)
+        return rounded(gaussian_blur2d(planes, (size, size), (sigma, sigma), border_type="reflect"), box)
 
     return blur
 
@@ -119,7 +151,7 @@ def cupy_blur(torch: Any, sigma: float) -> Callable[[Any], Any]:
         with cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream):
             array = cupy.from_dlpack(box.float().contiguous())
             out = torch.from_dlpack(gaussian_filter(array, (sigma, sigma, 0), mode="mirror"))
-        return out.round().to(box.dtype) if not box.dtype.is_floating_point else out.to(box.dtype)
+        return out.to(box.dtype) if box.dtype.is_floating_point else out.round().to(box.dtype)
 
     return blur
 
@@ -146,23 +178,21 @@ PEERS = {
 }
 
 
-def box_by_box(torch: Any, peer: Any, boxes: list[Any], sigmas: list[Any]) -> tuple[Run | None, str]:
-    """A peer as a loop over the boxes of a buffer (a list of (H, W, C) tensors), or why it is left out."""
-    try:
-        blurs = {float(s): peer(torch, float(s)) for rows in sigmas for s in rows}
-        x1, y1, x2, y2 = (int(v) for v in boxes[0][0])
-        blurs[float(sigmas[0][0])](torch.zeros((y2 - y1, x2 - x1, 3), dtype=torch.uint8, device="cuda"))
-    except Exception as error:
-        return None, f"{type(error).__name__}: {error}".splitlines()[0]
+def box_by_box(torch: Any, peer: Any, boxes: list[Any], sigmas: list[Any]) -> Run:
+    """A peer as a loop over the boxes of a buffer, a list of (H, W, C) tensors. What depends on sigma is kept."""
+    blurs = {float(s): peer(torch, float(s)) for rows in sigmas for s in rows}
+    parts = [
+        (i, *(int(v) for v in row), blurs[float(sigma)])
+        for i, (rows, values) in enumerate(zip(boxes, sigmas, strict=True))
+        for row, sigma in zip(rows, values, strict=True)
+    ]
 
-    def run(images: Any, _: int) -> None:
-        for image, rows, values in zip(images, boxes, sigmas, strict=True):
-            for row, sigma in zip(rows, values, strict=True):
-                a, b, c, d = (int(v) for v in row)
-                part = image[b:d, a:c]
-                part.copy_(blurs[float(sigma)](part))
+    def run(images: Any) -> None:
+        for i, x1, y1, x2, y2, blur in parts:
+            part = images[i][y1:y2, x1:x2]
+            part.copy_(blur(part))
 
-    return run, ""
+    return run
 
 
 # -- loads ---------------------------------------------------------------------------------------------------------
@@ -177,29 +207,28 @@ def blur_load(
     samples = sum(int(np.prod(r[2:] - r[:2])) * first[i].shape[-1] for i, rows in enumerate(boxes) for r in rows)
     buffers = rotated(torch, make, samples * item)
 
-    def ours(images: Any, _: int) -> object:
-        return fastblur.gaussian_blur(images, boxes, np.concatenate(sigmas), layout="HWC", out=images)
+    sigma = np.concatenate(sigmas)
+
+    def ours(images: Any) -> object:
+        return fastblur.gaussian_blur(images, boxes, sigma, layout="HWC", out=images)
 
     def verify() -> None:
         images = make(99)
         before = [image.clone() for image in images]
-        ours(images, 0)
+        ours(images)
         for i in range(0, len(images), max(1, len(images) // 5)):
-            if len(boxes[i]) == 1:  # the later of two boxes may have changed what the reference does not know of
-                sigma = float(sigmas[i][0])
-                spread = float(before[i].max() - before[i].min())
-                bound = 1.5 if item == 1 else 5e-4 * spread + 1e-4
-                check(before[i], images[i], boxes[i][0], lambda p, b, s=sigma: reference.gaussian_blur(p, b, s), bound)
+            for row in apart(boxes[i])[:3]:
+                s = float(sigmas[i][row])
+                check(before[i], images[i], boxes[i][row], lambda p, b, s=s: reference.gaussian_blur(p, b, s), item)
 
-    contenders: dict[str, Run] = {"fastblur": ours}
-    notes = {}
+    contenders: dict[str, Run] = {OURS: ours}
+    left_out = {}
     for peer_name, peer in PEERS.items():
-        run, why = box_by_box(torch, peer, boxes, sigmas)
-        if run is None:
-            notes[peer_name] = f"left out: {why}"
-        else:
-            contenders[peer_name] = run
-    return Load(name, buffers, boxes, samples, item, contenders, verify, notes=notes, **targets)
+        try:
+            contenders[peer_name] = box_by_box(torch, peer, boxes, sigmas)
+        except ImportError as error:
+            left_out[peer_name] = f"{type(error).__name__}: {error}"
+    return Load(name, buffers, boxes, samples, item, contenders, verify, left_out=left_out, **targets)
 
 
 def faces(seed: int) -> tuple[list[tuple[int, int]], list[Any], list[Any]]:
@@ -225,22 +254,21 @@ def pixelate_load(torch: Any) -> Load:
 
     boxes = [np.array([[80, 40, 560, 440]]) for _ in range(64)]
 
-    def ours(images: Any, _: int) -> object:
+    def ours(images: Any) -> object:
         return fastblur.pixelate(images, boxes, 16, layout="HWC", out=images)
 
     def verify() -> None:
         images = make(99)
         before = images[0].clone()
-        ours(images, 0)
-        check(before, images[0], boxes[0][0], lambda p, b: reference.pixelate(p, b, 16), 0.51)
+        ours(images)
+        check(before, images[0], boxes[0][0], lambda p, b: reference.pixelate(p, b, 16), 1)
 
     samples = 64 * 480 * 400 * 3
-    return Load(
-        "pixelate 64 x 480x400", rotated(torch, make, samples), boxes, samples, 1, {"fastblur": ours}, verify, 0.70
-    )
+    return Load("pixelate 64 x 480x400", rotated(torch, make, samples), boxes, samples, 1, {OURS: ours}, verify, 0.70)
 
 
-def all_loads(torch: Any, seed: int, quick: bool) -> list[Load]:
+def all_loads(torch: Any, seed: int, quick: bool) -> Iterator[Load]:
+    """One after the other, since their buffers take gigabytes."""
     sizes, boxes, sigmas = faces(seed)
     rng = np.random.default_rng(seed)
 
@@ -250,45 +278,22 @@ def all_loads(torch: Any, seed: int, quick: bool) -> list[Load]:
     def batch(count: int, height: int, width: int, dtype: str) -> Callable[[int], list[Any]]:
         return lambda s: list(tensor(torch, (count, height, width, 3), dtype, s))
 
-    small = np.concatenate([c := rng.integers(0, (1850, 1000), (100, 2)), c + rng.integers(16, 60, (100, 2))], axis=1)
-    loads = [
-        blur_load(torch, "256 ImageNet-like images, faces, sigma 0.1 side", ragged, boxes, sigmas, target_share=0.45),
-        blur_load(
-            torch,
-            "100 small boxes in a 1080p frame",
-            batch(1, 1080, 1920, "uint8"),
-            [small],
-            [np.full(100, 4.0)],
-            target_host_us=25.0,
-        ),
-        pixelate_load(torch),
-    ]
+    corner = rng.integers(0, (1850, 1000), (100, 2))
+    # Kornia's reflection needs sides above the radius, 16 at sigma 4.
+    small = np.concatenate([corner, corner + rng.integers(17, 65, (100, 2))], axis=1)
+    yield blur_load(torch, FACES, ragged, boxes, sigmas, target_share=0.45)
+    frame = batch(1, 1080, 1920, "uint8")
+    yield blur_load(torch, SMALL, frame, [small], [np.full(100, 4.0)], target_host_us=25.0)
+    yield pixelate_load(torch)
     for sigma in (8.0, 80.0) if quick else (5.0, 8.0, 16.0, 40.0, 80.0, 200.0):
         one = [np.array([[10, 10, 490, 490]])] * 64
         share = 0.55 if sigma == 80.0 else None
-        loads.append(
-            blur_load(
-                torch,
-                f"64 boxes of 480x480, sigma {sigma:g}",
-                batch(64, 500, 500, "uint8"),
-                one,
-                [np.array([sigma])] * 64,
-                target_share=share,
-            )
-        )
+        portraits = batch(64, 500, 500, "uint8")
+        yield blur_load(torch, f"{SWEEP}{sigma:g}", portraits, one, [np.array([sigma])] * 64, target_share=share)
     for dtype, share in (("uint8", 0.20), ("float32", 0.60)):
-        whole = [np.array([[0, 0, 1920, 1080]])] * 32
-        loads.append(
-            blur_load(
-                torch,
-                f"32 frames of 1080p, sigma 3, {dtype}",
-                batch(32, 1080, 1920, dtype),
-                whole,
-                [np.array([3.0])] * 32,
-                target_share=share,
-            )
-        )
-    return loads
+        whole, sigmas = [np.array([[0, 0, 1920, 1080]])] * 32, [np.array([3.0])] * 32
+        name = f"32 frames of 1080p, sigma 3, {dtype}"
+        yield blur_load(torch, name, batch(32, 1080, 1920, dtype), whole, sigmas, target_share=share)
 
 
 # -- measuring -----------------------------------------------------------------------------------------------------
@@ -314,44 +319,78 @@ def device_seconds(torch: Any, call: Callable[[], object], calls: int) -> float:
     return float(start.elapsed_time(end)) / 1e3 / calls
 
 
+def batch_of(load: Load, seconds: float, ours: bool, turn: int) -> list[Any]:
+    """The buffers of one timed batch, for a contender that takes so long for one."""
+    if not ours:
+        return load.buffers[: max(1, min(int(PEER_SECONDS / seconds), len(load.buffers), PENDING))]
+    start = turn * PENDING % len(load.buffers)
+    return [*load.buffers[start:], *load.buffers[:start]][:PENDING]
+
+
+def warm_up(torch: Any, load: Load) -> dict[str, float]:
+    """Run everything twice, to compile and to fill allocators; seconds that the host or the device needs per buffer.
+
+    A peer that fails is left out of the load.
+    """
+    seconds = {}
+    for name, run in list(load.contenders.items()):
+        try:
+            for buffer in load.buffers[:2]:
+                torch.cuda.synchronize()
+                begin = time.perf_counter()
+                run(buffer)
+                torch.cuda.synchronize()
+                seconds[name] = time.perf_counter() - begin
+        except Exception as error:
+            if name == OURS:
+                raise
+            load.left_out[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+            del load.contenders[name]
+            seconds.pop(name, None)
+    return seconds
+
+
+def timed(torch: Any, run: Run, buffers: list[Any], host_seconds: float) -> tuple[float, float]:
+    """Seconds per buffer on the device and on the host."""
+    torch.cuda.synchronize()
+    # At 2 GHz, twice as long as the host will take; at least 5 ms, at most 0.5 s.
+    torch.cuda._sleep(int(2e9 * min(max(2 * host_seconds * len(buffers), 0.005), 0.5)))
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    clock = time.perf_counter()
+    for buffer in buffers:
+        run(buffer)
+    clock = time.perf_counter() - clock
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / 1e3 / len(buffers), clock / len(buffers)
+
+
 def measure(torch: Any, load: Load, rounds: int, bandwidth: float) -> dict[str, Any]:
+    """Time every contender of a load."""
     load.verify()
-    slow: set[str] = set()
+    seconds = warm_up(torch, load)
     device: dict[str, list[float]] = {name: [] for name in load.contenders}
     host: dict[str, list[float]] = {name: [] for name in load.contenders}
-    for name, run in load.contenders.items():  # warm up: compile, fill allocators, fault in
-        begin = time.perf_counter()
-        for buffer in load.buffers[:2]:
-            run(buffer, 0)
-        torch.cuda.synchronize()
-        if time.perf_counter() - begin > 2:
-            slow.add(name)
+    spent = dict.fromkeys(load.contenders, 0.0)
     for turn in range(rounds):
         for name, run in load.contenders.items():
-            if name in slow and turn >= 5:
+            if name != OURS and turn >= LEAST_ROUNDS and spent[name] > 10 * PEER_SECONDS:
                 continue
-            buffers = load.buffers if name not in slow else load.buffers[:1]
-            torch.cuda.synchronize()
-            # The device is kept busy while the calls are queued, so that it is not the host that is timed.
-            torch.cuda._sleep(20_000_000)
-            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            start.record()
+            buffers = batch_of(load, seconds[name], name == OURS, turn)
             clock = time.perf_counter()
-            for buffer in buffers:
-                run(buffer, turn)
-            clock = time.perf_counter() - clock
-            end.record()
-            end.synchronize()
-            device[name].append(start.elapsed_time(end) / 1e3 / len(buffers))
-            host[name].append(clock / len(buffers))
+            on_device, on_host = timed(torch, run, buffers, seconds[name])
+            spent[name] += time.perf_counter() - clock
+            device[name].append(on_device)
+            host[name].append(on_host)
     floor = 2 * load.samples * load.item_bytes / bandwidth
     results = {}
     for name in load.contenders:
-        seconds = quartiles(device[name])
+        per_call = quartiles(device[name])
         results[name] = {
-            "device_us": {k: 1e6 * v for k, v in seconds.items()},
+            "device_us": {k: 1e6 * v for k, v in per_call.items()},
             "host_us": {k: 1e6 * v for k, v in quartiles(host[name]).items()},
-            "share_of_copy": floor / seconds["median"],
+            "share_of_copy": floor / per_call["median"],
             "rounds": len(device[name]),
         }
     return {
@@ -363,8 +402,36 @@ def measure(torch: Any, load: Load, rounds: int, bandwidth: float) -> dict[str, 
         "target_share": load.target_share,
         "target_host_us": load.target_host_us,
         "results": results,
-        "left_out": load.notes,
+        "left_out": load.left_out,
     }
+
+
+def targets(report: dict[str, Any]) -> list[tuple[str, float, float, bool]]:
+    """What was aimed at: (what, measured, target, met)."""
+    rows = []
+    for load in report["loads"]:
+        own = load["results"][OURS]
+        share, host = own["share_of_copy"], own["host_us"]["median"]
+        if (least := load["target_share"]) is not None:
+            rows.append((f"share of copy: {load['load']}", share, least, share >= least))
+        if (most := load["target_host_us"]) is not None:
+            rows.append((f"host us per call: {load['load']}", host, most, host <= most))
+        if load["load"] == FACES:
+            for peer in ("Kornia", "torch separable"):
+                if peer in load["results"]:
+                    ratio = load["results"][peer]["device_us"]["median"] / own["device_us"]["median"]
+                    rows.append((f"times as fast as {peer}: {load['load']}", ratio, 20.0, ratio >= 20))
+    sweep = {
+        float(load["load"].removeprefix(SWEEP)): load["results"][OURS]["device_us"]["median"]
+        for load in report["loads"]
+        if load["load"].startswith(SWEEP)
+    }
+    flat = [time for sigma, time in sweep.items() if 8 <= sigma <= 80]
+    if len(flat) > 1:
+        rows.append(("slowest over fastest, sigma 8 to 80", max(flat) / min(flat), 1.5, max(flat) <= 1.5 * min(flat)))
+    first = report["first_call_s"]["compiled"]
+    rows.append(("seconds of the first call, compilation included", first, 5.0, first <= 5))
+    return rows
 
 
 def first_call_seconds() -> dict[str, float]:
@@ -384,8 +451,10 @@ def first_call_seconds() -> dict[str, float]:
         environment = {**os.environ, "FASTBLUR_CACHE_DIR": folder, "CUDA_CACHE_PATH": str(Path(folder) / "driver")}
         for name in ("compiled", "from disk"):
             done = subprocess.run(
-                [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+                [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
             )
+            if done.returncode:
+                raise SystemExit(f"the first call of a process failed:\n{done.stderr}")
             seconds[name] = float(done.stdout)
     return seconds
 
@@ -427,7 +496,7 @@ def plot(report: dict[str, Any], folder: Path) -> None:
 
     loads = report["loads"]
     figure, axes = plt.subplots(figsize=(9, 0.55 * len(loads) + 1.5), layout="constrained")
-    shares = [100 * load["results"]["fastblur"]["share_of_copy"] for load in loads]
+    shares = [100 * load["results"][OURS]["share_of_copy"] for load in loads]
     axes.barh([load["load"] for load in loads], shares, color="#2b6cb0")
     for i, load in enumerate(loads):
         if load["target_share"]:
@@ -438,7 +507,7 @@ def plot(report: dict[str, Any], folder: Path) -> None:
     axes.set_title(report["machine"]["device"])
     figure.savefig(folder / "gpu-share.png", dpi=150)
 
-    sweep = [load for load in loads if load["load"].startswith("64 boxes")]
+    sweep = [load for load in loads if load["load"].startswith(SWEEP)]
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for name in dict.fromkeys(name for load in sweep for name in load["results"]):
         points = [
@@ -480,15 +549,22 @@ def main() -> None:
                 f"  host {row['host_us']['median']:8.1f} us  {100 * row['share_of_copy']:5.1f} % of copy",
                 flush=True,
             )
+        for name, why in result["left_out"].items():
+            print(f"{result['load']:50} {name:22} left out: {why}", flush=True)
         load.buffers.clear()
         torch.cuda.empty_cache()
-    device = report["machine"]["device"].lower().replace(" ", "-")
-    path = ROOT / "benchmarks" / "results" / fastblur.__version__ / f"gpu-{device}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"copy {bandwidth / 1e12:.2f} TB/s; first call {report['first_call_s']}; wrote {path.relative_to(ROOT)}")
+    for what, measured, target, met in targets(report):
+        print(f"{'met   ' if met else 'MISSED'} {what}: {measured:.3g}, target {target:g}")
+    device = re.sub(r"[^a-z0-9]+", "-", report["machine"]["device"].lower()).strip("-")
+    path = (store.QUICK if options.quick else store.RESULTS) / fastblur.__version__ / f"gpu-{device}.json"
+    store.write(path, report)
+    print(
+        f"copy {bandwidth / 1e12:.2f} TB/s; first call {report['first_call_s']}; wrote {path.relative_to(store.ROOT)}"
+    )
+    if options.quick:
+        return
     try:
-        folder = ROOT / "docs" / "images"
+        folder = store.ROOT / "docs" / "images"
         folder.mkdir(parents=True, exist_ok=True)
         plot(report, folder)
     except ImportError:

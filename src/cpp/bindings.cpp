@@ -5,11 +5,16 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
+#include <iterator>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "boxes.h"
+#include "device_plan.h"
 #include "dispatch.h"
 #include "driver.h"
 #include "thread_pool.h"
@@ -77,27 +82,19 @@ void check_boxes(const Boxes& boxes, const std::vector<Image>& images) {
   }
 }
 
-template <class T>
-py::array_t<T> copied(const std::vector<T>& values, Index columns) {
-  const auto rows = static_cast<Index>(values.size()) / columns;
-  py::array_t<T> array(columns == 1 ? std::vector<Index>{rows} : std::vector<Index>{rows, columns});
-  std::copy(values.begin(), values.end(), array.mutable_data());
-  return array;
-}
-
 Boxes resolve(const Doubles& coordinates, const py::object& image_index, bool per_image, int format,
               const Integers& sizes, const Doubles& margin, bool margin_relative, const Doubles& feather,
               bool feather_relative, const Doubles& strength, bool strength_relative) {
   if (coordinates.ndim() != 2 || coordinates.shape(1) != 4) throw py::value_error("coordinates must be (K, 4)");
   const Index count = coordinates.shape(0);
-  Doubles index;
+  std::optional<Doubles> index;  // an array made in vain costs as much as many boxes
   if (!image_index.is_none()) {
     index = image_index.cast<Doubles>();
-    if (index.size() != count) throw py::value_error("image_index must be (K,)");
+    if (index->size() != count) throw py::value_error("image_index must be (K,)");
   }
   for (const Doubles* column : {&margin, &feather, &strength})
     if (column->size() > 1 && column->size() != count) throw py::value_error("a column must be (1,) or (K,)");
-  const Rows rows{coordinates.data(), image_index.is_none() ? nullptr : index.data(), count, per_image};
+  const Rows rows{coordinates.data(), index ? index->data() : nullptr, count, per_image};
   const std::int64_t images = sizes.size() / 2;
   Boxes boxes;
   without_gil([&] {
@@ -109,26 +106,11 @@ Boxes resolve(const Doubles& coordinates, const py::object& image_index, bool pe
 }
 
 void register_boxes(py::module_& module) {
-  py::class_<Boxes>(module, "Boxes")
-      .def("__len__", [](const Boxes& b) { return b.image.size(); })
-      .def_property_readonly("image", [](const Boxes& b) { return copied(b.image, 1); })
-      .def_property_readonly("row", [](const Boxes& b) { return copied(b.row, 1); })
-      .def_property_readonly("working", [](const Boxes& b) { return copied(b.working, 4); })
-      .def_property_readonly("marked", [](const Boxes& b) { return copied(b.marked, 4); })
-      .def_property_readonly("feather", [](const Boxes& b) { return copied(b.feather, 1); })
-      .def_property_readonly("strength", [](const Boxes& b) { return copied(b.strength, 1); });
+  py::class_<Boxes>(module, "Boxes").def("__len__", [](const Boxes& b) { return b.image.size(); });
   module.def("resolve_boxes", &resolve, py::arg("coordinates").noconvert(), py::arg("image_index"),
              py::arg("per_image"), py::arg("box_format"), py::arg("sizes").noconvert(), py::arg("margin").noconvert(),
              py::arg("margin_relative"), py::arg("feather").noconvert(), py::arg("feather_relative"),
              py::arg("strength").noconvert(), py::arg("strength_relative"));
-  module.def(
-      "overlap_levels",
-      [](const py::array_t<std::int32_t, py::array::c_style>& image,
-         const py::array_t<std::int32_t, py::array::c_style>& working) {
-        if (working.size() != 4 * image.size()) throw py::value_error("working must be (K, 4) for image (K,)");
-        return copied(overlap_levels(image.data(), working.data(), image.size()), 1);
-      },
-      py::arg("image").noconvert(), py::arg("working").noconvert());
 }
 
 void register_operations(py::module_& module) {
@@ -176,6 +158,138 @@ void register_operations(py::module_& module) {
       py::arg("views"), py::arg("boxes"), py::arg("shape"), py::arg("values"), py::arg("threads"));
 }
 
+constexpr const char* kDtypes[] = {"uint8", "uint16", "float16", "float32"};  // in the order of Dtype
+
+Dtype dtype_named(const std::string& name) {
+  const auto found = std::find(std::begin(kDtypes), std::end(kDtypes), name);
+  if (found == std::end(kDtypes)) throw py::type_error("dtype is " + name);
+  return static_cast<Dtype>(found - std::begin(kDtypes));
+}
+
+DeviceSizes device_sizes(const py::kwargs& given) {
+  constexpr std::pair<const char*, Index DeviceSizes::*> fields[] = {
+      {"threads", &DeviceSizes::threads},
+      {"shared_limit", &DeviceSizes::shared_limit},
+      {"scratch_limit", &DeviceSizes::scratch_limit},
+      {"entry_bytes", &DeviceSizes::entry_bytes},
+      {"taps", &DeviceSizes::taps},
+      {"margin_nodes", &DeviceSizes::margin_nodes},
+      {"segment_nodes", &DeviceSizes::segment_nodes},
+      {"lanes", &DeviceSizes::lanes},
+      {"tile_x", &DeviceSizes::tile_x},
+      {"plane", &DeviceSizes::plane},
+      {"output_rows", &DeviceSizes::output_rows},
+      {"weight_padding", &DeviceSizes::weight_padding},
+      {"strip", &DeviceSizes::strip},
+      {"widest", &DeviceSizes::widest},
+      {"largest", &DeviceSizes::largest},
+      {"band", &DeviceSizes::band},
+      {"fill_rows", &DeviceSizes::fill_rows},
+  };
+  if (given.size() != std::size(fields)) throw py::type_error("DeviceSizes needs every size, and no other");
+  DeviceSizes sizes;
+  for (const auto& [name, member] : fields) sizes.*member = given[name].cast<Index>();
+  return sizes;
+}
+
+// A plan, made without the GIL.
+template <class Make>
+DevicePlan planned(const Make& make) {
+  DevicePlan plan;
+  without_gil([&] { plan = make(); });
+  return plan;
+}
+
+// The specialisation that each launch needs: (kernel, dtype, contiguous).
+py::list kernels_of(const DevicePlan& plan) {
+  py::list kernels;
+  for (const DeviceLaunch& launch : plan.launches)
+    kernels.append(
+        py::make_tuple(launch.kernel, kDtypes[static_cast<int>(launch.variant.dtype)], launch.variant.contiguous));
+  return kernels;
+}
+
+template <class Function>
+void set_address(Function& function, std::uintptr_t address) {
+  function = reinterpret_cast<Function>(address);
+}
+
+void register_device(py::module_& module) {
+  py::class_<DeviceSizes>(module, "DeviceSizes").def(py::init(&device_sizes));
+  py::class_<DeviceImages>(module, "DeviceImages")
+      .def(py::init<>())
+      .def(
+          "add",
+          [](DeviceImages& images, const std::string& dtype, const std::string& layout, std::int64_t address,
+             const std::vector<std::int64_t>& shape, const std::vector<std::int64_t>& strides) {
+            images.add(dtype_named(dtype), layout, address, shape, strides);
+          },
+          py::arg("dtype"), py::arg("layout"), py::arg("address"), py::arg("shape"), py::arg("strides"))
+      .def_property_readonly("sizes", [](const DeviceImages& images) {
+        const auto count = static_cast<Index>(images.records.size());
+        return Integers({count, Index{2}}, images.sizes.data());
+      });
+  py::class_<DeviceDriver>(module, "DeviceDriver")
+      .def(py::init([](std::uintptr_t copy, std::uintptr_t record, std::uintptr_t launch) {
+             DeviceDriver driver{};
+             set_address(driver.copy, copy);
+             set_address(driver.record, record);
+             set_address(driver.launch, launch);
+             return driver;
+           }),
+           py::arg("copy"), py::arg("record"), py::arg("launch"));
+  py::class_<DevicePlan>(module, "DevicePlan")
+      .def_property_readonly("kernels", &kernels_of)
+      .def_property_readonly("upload_bytes", [](const DevicePlan& plan) { return plan.upload.size(); })
+      .def_property_readonly("total_bytes", &DevicePlan::total_bytes)
+      .def(
+          "queue",
+          [](const DevicePlan& plan, const DeviceDriver& driver, const std::vector<std::uintptr_t>& functions,
+             std::uintptr_t stream, std::int64_t base, std::uintptr_t staging, std::uintptr_t event, unsigned threads) {
+            const DeviceQueue on{reinterpret_cast<void*>(stream), base, reinterpret_cast<std::byte*>(staging),
+                                 reinterpret_cast<void*>(event)};
+            std::pair<const char*, int> failed;
+            without_gil([&] { failed = plan.queue(driver, on, functions, threads); });
+            return failed;
+          },
+          py::arg("driver"), py::arg("functions"), py::arg("stream"), py::arg("base"), py::arg("staging"),
+          py::arg("event"), py::arg("threads"));
+  module.def(
+      "plan_device_blur",
+      [](const DeviceSizes& sizes, const DeviceImages& images, const Boxes& boxes, int shape, const Integers& radius,
+         int border, bool direct) {
+        const std::vector<std::int64_t> radii(radius.data(), radius.data() + radius.size());
+        return planned(
+            [&] { return plan_device_blur(sizes, images, boxes, shape, radii, static_cast<Border>(border), direct); });
+      },
+      py::arg("sizes"), py::arg("images"), py::arg("boxes"), py::arg("shape"), py::arg("radius").noconvert(),
+      py::arg("border"), py::arg("direct"));
+  module.def(
+      "plan_device_pixelate",
+      [](const DeviceSizes& sizes, const DeviceImages& images, const Boxes& boxes, int shape) {
+        return planned([&] { return plan_device_pixelate(sizes, images, boxes, shape); });
+      },
+      py::arg("sizes"), py::arg("images"), py::arg("boxes"), py::arg("shape"));
+  module.def(
+      "plan_device_fill",
+      [](const DeviceSizes& sizes, const DeviceImages& images, const Boxes& boxes, int shape, const py::dict& values) {
+        std::array<double, 16> table{};
+        for (const auto& [dtype, channels] : values) {
+          const auto four = channels.cast<std::array<double, 4>>();
+          const auto at = static_cast<std::size_t>(dtype_named(dtype.cast<std::string>())) * four.size();
+          std::copy(four.begin(), four.end(), table.begin() + static_cast<Index>(at));
+        }
+        return planned([&] { return plan_device_fill(sizes, images, boxes, shape, table); });
+      },
+      py::arg("sizes"), py::arg("images"), py::arg("boxes"), py::arg("shape"), py::arg("values"));
+  module.def(
+      "plan_device_copy",
+      [](const DeviceSizes& sizes, const DeviceImages& images, const DeviceImages& sources) {
+        return planned([&] { return plan_device_copy(sizes, images, sources); });
+      },
+      py::arg("sizes"), py::arg("images"), py::arg("sources"));
+}
+
 void register_build(py::module_& module) {
   module.def("available_processors", &available_processors);
   module.def("build_info", [] {
@@ -195,5 +309,6 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   fastblur::active_kernels();  // a wrong FASTBLUR_ISA is refused at import
   fastblur::register_boxes(module);
   fastblur::register_operations(module);
+  fastblur::register_device(module);
   fastblur::register_build(module);
 }

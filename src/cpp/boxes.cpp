@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <numeric>
 #include <stdexcept>
 
 namespace fastblur {
@@ -104,38 +105,52 @@ std::vector<std::int32_t> overlap_levels(const std::int32_t* image, const std::i
   constexpr std::int32_t kCells = 64;  // of the grid, along each axis
   std::vector<std::int32_t> level(static_cast<std::size_t>(count), 0);
   if (count == 0) return level;
-  std::vector<std::vector<std::int64_t>> of_image(static_cast<std::size_t>(*std::max_element(image, image + count)) +
-                                                  1);
-  for (std::int64_t i = 0; i < count; ++i) of_image[static_cast<std::size_t>(image[i])].push_back(i);
+  // The boxes image by image: those of image i are boxes[begin[i]] .. boxes[begin[i + 1] - 1].
+  std::vector<std::size_t> begin(static_cast<std::size_t>(*std::max_element(image, image + count)) + 2, 0);
+  for (std::int64_t i = 0; i < count; ++i) ++begin[static_cast<std::size_t>(image[i]) + 1];
+  std::partial_sum(begin.begin(), begin.end(), begin.begin());
+  std::vector<std::int64_t> boxes(static_cast<std::size_t>(count));
+  std::vector<std::size_t> next_box(begin.begin(), begin.end() - 1);
+  for (std::int64_t i = 0; i < count; ++i) boxes[next_box[static_cast<std::size_t>(image[i])]++] = i;
 
-  for (const std::vector<std::int64_t>& boxes : of_image) {
-    if (boxes.size() <= kFew) {
-      for (std::size_t i = 1; i < boxes.size(); ++i)
+  for (std::size_t of_image = 0; of_image + 1 < begin.size(); ++of_image) {
+    const std::int64_t* const first = &boxes[0] + begin[of_image];
+    const std::int64_t* const last = &boxes[0] + begin[of_image + 1];
+    const auto members = static_cast<std::size_t>(last - first);
+    if (members <= kFew) {
+      // All pairs, without a branch, over arrays that the compiler can take several of at once.
+      std::int32_t x1[kFew], y1[kFew], x2[kFew], y2[kFew], above[kFew];
+      for (std::size_t i = 0; i < members; ++i) {
+        const std::int32_t* w = working + 4 * first[i];
+        x1[i] = w[0], y1[i] = w[1], x2[i] = w[2], y2[i] = w[3];
+        std::int32_t own = 0;
         for (std::size_t j = 0; j < i; ++j) {
-          const std::int32_t *a = working + 4 * boxes[i], *b = working + 4 * boxes[j];
-          if (a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]) {
-            std::int32_t& own = level[static_cast<std::size_t>(boxes[i])];
-            own = std::max(own, level[static_cast<std::size_t>(boxes[j])] + 1);
-          }
+          const bool meet = (w[0] < x2[j]) & (x1[j] < w[2]) & (w[1] < y2[j]) & (y1[j] < w[3]);
+          own = std::max(own, meet ? above[j] : 0);
         }
+        above[i] = own + 1;
+        level[static_cast<std::size_t>(first[i])] = own;
+      }
       continue;
     }
     std::int32_t right = 1, bottom = 1;
-    for (const std::int64_t i : boxes) {
-      right = std::max(right, working[4 * i + 2]);
-      bottom = std::max(bottom, working[4 * i + 3]);
+    for (const std::int64_t* i = first; i != last; ++i) {
+      right = std::max(right, working[4 * *i + 2]);
+      bottom = std::max(bottom, working[4 * *i + 3]);
     }
     const std::int32_t width = (right - 1) / kCells + 1, height = (bottom - 1) / kCells + 1;
     std::vector<std::int32_t> next(kCells * kCells, 0);  // the level that the next box in a cell gets
-    for (const std::int64_t i : boxes) {
-      const std::int32_t* w = working + 4 * i;
-      const std::int32_t x1 = w[0] / width, x2 = (w[2] - 1) / width, y1 = w[1] / height, y2 = (w[3] - 1) / height;
+    for (const std::int64_t* i = first; i != last; ++i) {
+      const std::int32_t* w = working + 4 * *i;
+      const std::int32_t left = w[0] / width, end_x = (w[2] - 1) / width;
+      const std::int32_t top = w[1] / height, end_y = (w[3] - 1) / height;
       std::int32_t own = 0;
-      for (std::int32_t y = y1; y <= y2; ++y)
-        for (std::int32_t x = x1; x <= x2; ++x) own = std::max(own, next[static_cast<std::size_t>(y * kCells + x)]);
-      for (std::int32_t y = y1; y <= y2; ++y)
-        for (std::int32_t x = x1; x <= x2; ++x) next[static_cast<std::size_t>(y * kCells + x)] = own + 1;
-      level[static_cast<std::size_t>(i)] = own;
+      for (std::int32_t y = top; y <= end_y; ++y)
+        for (std::int32_t x = left; x <= end_x; ++x)
+          own = std::max(own, next[static_cast<std::size_t>(y * kCells + x)]);
+      for (std::int32_t y = top; y <= end_y; ++y)
+        for (std::int32_t x = left; x <= end_x; ++x) next[static_cast<std::size_t>(y * kCells + x)] = own + 1;
+      level[static_cast<std::size_t>(*i)] = own;
     }
   }
   return level;

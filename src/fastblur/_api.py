@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from fastblur import _core, cuda
 from fastblur._boxes import BOX_FORMATS, Floats, parse_column, parse_kernel_size, parse_relative, parse_rows, resolve
-from fastblur._images import Batch, View, image_sizes, is_sequence, is_torch, open_images
-from fastblur._layout import resolve_layout
+from fastblur._images import Batch, fill_value, open_images
 from fastblur._threads import checked_threads, get_num_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from fastblur.cuda.backend import DeviceBatch
 
 Images = TypeVar("Images")
 
@@ -92,9 +92,9 @@ def gaussian_blur(
         resolved = call.resolve((np.asarray(0.3 * (radius - 1.0) + 0.8, np.float64), False))
     else:
         resolved = call.resolve(call.strength("sigma", sigma))
-    if call.batch is None:
-        operation = cuda.GaussianBlur(border_mode, direct or kernel_size is not None, shape, radius)
-        return call.run_cuda(operation, resolved)  # type: ignore[no-any-return]
+    direct = direct or kernel_size is not None
+    if not isinstance(call.batch, Batch):
+        return call.batch.gaussian_blur(resolved, call.shape, radius, border, direct)  # type: ignore[no-any-return]
     call.batch.begin()
     _core.gaussian_blur(call.batch.views, resolved, call.shape, radius, border, direct, call.threads)
     return call.batch.finish()  # type: ignore[no-any-return]
@@ -138,8 +138,8 @@ def pixelate(
     names = ("block_size", "margin", "feather")
     call = _Call(images, boxes, margin, shape, feather, box_format, relative, names, layout, out, num_threads)
     resolved = call.resolve(call.strength("block_size", block_size))
-    if call.batch is None:
-        return call.run_cuda(cuda.Pixelate(shape), resolved)  # type: ignore[no-any-return]
+    if not isinstance(call.batch, Batch):
+        return call.batch.pixelate(resolved, call.shape)  # type: ignore[no-any-return]
     call.batch.begin()
     _core.pixelate(call.batch.views, resolved, call.shape, call.threads)
     return call.batch.finish()  # type: ignore[no-any-return]
@@ -181,9 +181,9 @@ def fill(
     )
     resolved = call.resolve()
     values = np.asarray(cuda.to_host(value))
-    if call.batch is None:
-        return call.run_cuda(cuda.Fill(values, shape), resolved)  # type: ignore[no-any-return]
-    per_view = [_fill_value(values, view.dtype, view.shape[-1]) for view in call.batch.views]
+    if not isinstance(call.batch, Batch):
+        return call.batch.fill(resolved, call.shape, values)  # type: ignore[no-any-return]
+    per_view = [fill_value(values, view.dtype, view.shape[-1]) for view in call.batch.views]
     call.batch.begin()
     _core.fill(call.batch.views, resolved, call.shape, per_view, call.threads)
     return call.batch.finish()  # type: ignore[no-any-return]
@@ -210,21 +210,15 @@ class _Call:
         _one_of("box_format", box_format, BOX_FORMATS)
         self.box_format = box_format
         self.relative = parse_relative(relative, names)
-        self.threads = get_num_threads() if num_threads is None else checked_threads("num_threads", num_threads)
-        self.images, self.out = images, out
-        self.batch: Batch | None = None  # None: the images are on a GPU
-        entries = images if is_sequence(images) else [images]
-        if entries and cuda.is_cuda_array(entries[0]):
-            self.layouts = [
-                resolve_layout(tuple(entry.shape), layout, channels_first=is_torch(entry), element=element)
-                for element, entry in (enumerate(entries) if is_sequence(images) else [(None, images)])
-            ]
-            self.sizes = image_sizes([(entry.shape, name) for entry, name in zip(entries, self.layouts, strict=True)])
-            batched = is_sequence(images) or "N" in self.layouts[0]
+        self.threads = 0 if num_threads is None else checked_threads("num_threads", num_threads)
+        self.batch: Batch | DeviceBatch
+        if cuda.holds_cuda_arrays(images):
+            self.batch = cuda.open_images(images, layout, out)
         else:
             self.batch = open_images(images, layout, out)
-            self.sizes, batched = self.batch.sizes, self.batch.batched
-        self.rows = parse_rows(boxes, self.sizes, batched, box_format, cuda.to_host)
+            self.threads = self.threads or get_num_threads()
+        self.sizes = self.batch.sizes
+        self.rows = parse_rows(boxes, self.sizes, self.batch.batched, box_format, cuda.to_host)
         self.count = len(self.rows)
         self.margin = self._column("margin", margin, positive=False)
         self.feather = self._column("feather", feather, positive=False)
@@ -241,28 +235,6 @@ class _Call:
         if strength is None:
             return resolve(self.rows, self.sizes, self.box_format, self.margin, self.feather)
         return resolve(self.rows, self.sizes, self.box_format, self.margin, self.feather, strength)
-
-    def run_cuda(self, operation: cuda.Operation, boxes: _core.Boxes) -> Any:
-        """Queue the operation on the images' device and stream."""
-        if is_sequence(self.images):
-            return cuda.run(operation, list(self.images), self.out, self.layouts, boxes)
-        return cuda.run(operation, [self.images], None if self.out is None else [self.out], self.layouts, boxes)[0]
-
-
-def _fill_value(value: npt.NDArray[Any], dtype: np.dtype[Any], channels: int) -> View:
-    """`value` as one item per channel in `dtype`."""
-    if value.dtype.kind not in "iuf":
-        raise TypeError(f"value has dtype {value.dtype}; accepted: real numbers")
-    if value.ndim > 1 or (value.ndim == 1 and len(value) not in {1, channels}):
-        raise ValueError(f"value has shape {value.shape}; accepted: a scalar, or one per channel, ({channels},)")
-    if dtype.kind == "u":
-        whole = np.isfinite(value) & (value == np.floor(value)) & (value >= 0) & (value <= np.iinfo(dtype).max)
-        if not np.all(whole):
-            raise ValueError(
-                f"value is {value.tolist()}; accepted for {dtype}: whole numbers from 0 to {np.iinfo(dtype).max}"
-            )
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(np.broadcast_to(value, (channels,)).astype(dtype))
 
 
 def _one_of(name: str, value: Any, accepted: dict[str, int]) -> int:

@@ -87,11 +87,13 @@ def parse_column(name: str, value: Any, count: int, to_host: ToHost, *, positive
     """A scalar as shape (1,), or one value per box as shape (count,): finite, and positive or at least not negative."""
     bound = "greater than 0" if positive else "0 or greater"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value == 0 and not positive:
+            return _ZERO
         if isinstance(value, int) and abs(value) > 10**300:
             raise ValueError(f"{name} is beyond the range of float64; accepted: finite and {bound}")
-        if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        if not 0 < value < math.inf:
             raise ValueError(f"{name} is {value}; accepted: finite and {bound}")
-        return np.array([value], np.float64) if value else _ZERO
+        return np.array([value], np.float64)
     column = _float_array(value, name, to_host)
     if column.ndim > 1 or (column.ndim == 1 and len(column) != count):
         raise ValueError(f"{name} has shape {column.shape}; accepted: a scalar, or one value per box, ({count},)")
@@ -154,6 +156,8 @@ def _concatenated(entries: list[Floats]) -> Rows:
     for i, entry in enumerate(entries):
         if entry.size and (entry.ndim != 2 or entry.shape[1] != 4):
             raise ValueError(f"boxes[{i}] has shape {entry.shape}; accepted: (K, 4), or empty")
+    if len(entries) == 1 and entries[0].size:
+        return Rows(np.ascontiguousarray(entries[0]), np.zeros(len(entries[0])), per_image=True)
     counts = [len(entry) if entry.size else 0 for entry in entries]
     full = [entry for entry in entries if entry.size]
     coordinates = np.concatenate(full) if full else np.zeros((0, 4))
@@ -162,6 +166,8 @@ def _concatenated(entries: list[Floats]) -> Rows:
 
 
 def _float_array(value: Any, name: str, to_host: ToHost) -> Floats:
+    if type(value) is np.ndarray and value.dtype.kind in "iuf":
+        return value.astype(np.float64, copy=False)
     if getattr(value, "requires_grad", False):
         raise TypeError(f"{name} is a tensor with requires_grad=True; accepted: one without, such as {name}.detach()")
     if isinstance(value, (list, tuple)) and value and hasattr(value[0], "detach"):

@@ -4,20 +4,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Boxes resolved to pixels, in row order, without the rows that do nothing: a struct of arrays, K long.
+# Boxes resolved to pixels, in row order, without the rows that do nothing.
 class Boxes:
-    @property
-    def image(self) -> npt.NDArray[np.int32]: ...
-    @property
-    def row(self) -> npt.NDArray[np.int32]: ...
-    @property
-    def working(self) -> npt.NDArray[np.int32]: ...
-    @property
-    def marked(self) -> npt.NDArray[np.float64]: ...
-    @property
-    def feather(self) -> npt.NDArray[np.int32]: ...
-    @property
-    def strength(self) -> npt.NDArray[np.float64]: ...
     def __len__(self) -> int: ...
 
 def resolve_boxes(
@@ -33,7 +21,6 @@ def resolve_boxes(
     strength: npt.NDArray[np.float64],
     strength_relative: bool,
 ) -> Boxes: ...
-def overlap_levels(image: npt.NDArray[np.int32], working: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]: ...
 def gaussian_blur(
     views: Sequence[npt.NDArray[Any]],
     boxes: Boxes,
@@ -47,5 +34,55 @@ def pixelate(views: Sequence[npt.NDArray[Any]], boxes: Boxes, shape: int, thread
 def fill(
     views: Sequence[npt.NDArray[Any]], boxes: Boxes, shape: int, values: Sequence[npt.NDArray[Any]], threads: int
 ) -> None: ...
+
+# What is launched on a CUDA device. Sizes by the names of fastblur.cuda.tables, in lower case.
+class DeviceSizes:
+    def __init__(self, **kwargs: int) -> None: ...
+
+class DeviceImages:
+    def __init__(self) -> None: ...
+    def add(self, dtype: str, layout: str, address: int, shape: Sequence[int], strides: Sequence[int]) -> None: ...
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]: ...
+
+# Addresses of the driver's cuMemcpyHtoDAsync_v2, cuEventRecord and cuLaunchKernel.
+class DeviceDriver:
+    def __init__(self, copy: int, record: int, launch: int) -> None: ...
+
+class DevicePlan:
+    # (kernel, dtype, contiguous) of each launch, in order.
+    @property
+    def kernels(self) -> list[tuple[str, str, bool]]: ...
+    @property
+    def upload_bytes(self) -> int: ...
+    @property
+    def total_bytes(self) -> int: ...
+    # Queues the upload, by way of `staging`, which must stay until `event`, and the launches. Returns the name of the
+    # driver's function that failed and its code, or (None, 0).
+    def queue(
+        self,
+        driver: DeviceDriver,
+        functions: Sequence[int],
+        stream: int,
+        base: int,
+        staging: int,
+        event: int,
+        threads: int,
+    ) -> tuple[str | None, int]: ...
+
+def plan_device_blur(
+    sizes: DeviceSizes,
+    images: DeviceImages,
+    boxes: Boxes,
+    shape: int,
+    radius: npt.NDArray[np.int64],
+    border: int,
+    direct: bool,
+) -> DevicePlan: ...
+def plan_device_pixelate(sizes: DeviceSizes, images: DeviceImages, boxes: Boxes, shape: int) -> DevicePlan: ...
+def plan_device_fill(
+    sizes: DeviceSizes, images: DeviceImages, boxes: Boxes, shape: int, values: dict[str, Sequence[float]]
+) -> DevicePlan: ...
+def plan_device_copy(sizes: DeviceSizes, images: DeviceImages, sources: DeviceImages) -> DevicePlan: ...
 def available_processors() -> int: ...
 def build_info() -> dict[str, Any]: ...

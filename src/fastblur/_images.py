@@ -258,6 +258,26 @@ def _overlaps_itself(array: npt.NDArray[Any]) -> bool:
     return bool((np.diff(np.sort(offsets)) < array.itemsize).any())
 
 
+def fill_value(value: npt.NDArray[Any], dtype: np.dtype[Any], channels: int) -> View:
+    """`value` as one item per channel in `dtype`."""
+    if value.dtype.kind not in "iuf":
+        raise TypeError(f"value has dtype {value.dtype}; accepted: real numbers")
+    if value.ndim > 1 or (value.ndim == 1 and len(value) not in {1, channels}):
+        raise ValueError(f"value has shape {value.shape}; accepted: a scalar, or one per channel, ({channels},)")
+    item = np.empty(channels, dtype)
+    if dtype.kind == "u":
+        whole = (value == np.floor(value)) & (value >= 0) & (value <= np.iinfo(dtype).max)
+        if not whole.all():
+            raise ValueError(
+                f"value is {value.tolist()}; accepted for {dtype}: whole numbers from 0 to {np.iinfo(dtype).max}"
+            )
+        item[...] = value
+    else:
+        with np.errstate(over="ignore"):
+            item[...] = value
+    return item
+
+
 def is_torch(image: object) -> bool:
     """Whether `image` is a torch tensor; never imports torch."""
     torch = sys.modules.get("torch")

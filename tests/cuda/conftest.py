@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from simulated import HostArray, RecordingDriver, SimulatedDriver
+from simulated import HostArray, RecordingDriver, SimulatedDriver, set_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,22 +43,21 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedDriver:
 
     if not config.ENABLE_CUDASIM:
         pytest.skip("Numba was imported without its simulator")
-    from fastblur.cuda import backend, plan
+    from fastblur.cuda import backend
+    from fastblur.cuda import driver as driver_module
 
     # The simulator spends its time on threads; the kernels take any number of whole warps.
-    monkeypatch.setattr(plan, "THREADS", 32)
-    monkeypatch.setattr(backend, "THREADS", 32)
+    set_sizes(monkeypatch, threads=32)
+    monkeypatch.setattr(driver_module, "THREADS", 32)
     driver = SimulatedDriver()
     monkeypatch.setattr(backend, "get_driver", lambda: driver)
     return driver
 
 
 @pytest.fixture
-def tiled(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiled(simulated: SimulatedDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every box takes the path of large boxes."""
-    from fastblur.cuda import plan
-
-    monkeypatch.setattr(plan, "SHARED_LIMIT", 0)
+    set_sizes(monkeypatch, threads=32, shared_limit=0)
 
 
 @pytest.fixture

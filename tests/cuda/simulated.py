@@ -4,17 +4,21 @@ simulator or only writes down what was asked of it."""
 from __future__ import annotations
 
 import ctypes
+import threading
+from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fastblur.cuda import kernels
-from fastblur.cuda.driver import Slot
+from fastblur import _core
+from fastblur.cuda import backend, kernels, tables
+from fastblur.cuda.driver import Driver, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pytest
 
 
 class HostArray:
@@ -37,14 +41,35 @@ class HostArray:
         return HostArray(np.array(self.array, order="K"), self._stream)
 
 
-@dataclass
-class RecordingDriver:
-    """What the backend asks of the driver, in order, with memory on the host."""
+def set_sizes(monkeypatch: pytest.MonkeyPatch, **changed: int) -> None:
+    """Plan with other sizes than those of the tables."""
+    sizes = _core.DeviceSizes(**{**tables.SIZES, **changed})
+    monkeypatch.setattr(backend, "_sizes", sizes)
 
-    ordinal: int = 0
-    log: list[tuple[Any, ...]] = field(default_factory=list)
-    blocks: dict[int, Any] = field(default_factory=dict)
-    pushed: list[int] = field(default_factory=list)
+
+_P, _U = ctypes.c_void_p, ctypes.c_uint
+_COPY = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint64, _P, ctypes.c_size_t, _P)
+_RECORD = ctypes.CFUNCTYPE(ctypes.c_int, _P, _P)
+_LAUNCH = ctypes.CFUNCTYPE(ctypes.c_int, _P, *[_U] * 7, _P, ctypes.POINTER(_P), _P)
+_ARGUMENTS = (ctypes.c_int64,) * 3 + (ctypes.c_int32,) * 3
+
+
+class RecordingDriver(Driver):
+    """What the backend asks of the driver, in order, with memory on the host.
+
+    The compiled module calls the driver by address, and so it does here: what is written down is what arrived.
+    """
+
+    def __init__(self) -> None:
+        self.ordinal = 0
+        self.log: list[tuple[Any, ...]] = []
+        self.blocks: dict[int, Any] = {}
+        self.pushed: list[int] = []
+        self.handles: dict[int, kernels.Key] = {}
+        self._lock, self._slots = threading.Lock(), {0: deque()}
+        self._error: BaseException | None = None
+        self._calls = _COPY(self._copied), _RECORD(lambda event, stream: 0), _LAUNCH(self._launched)
+        self._queueing = _core.DeviceDriver(*(ctypes.cast(call, _P).value or 0 for call in self._calls))
 
     def device_of(self, address: int) -> int:
         return self.ordinal
@@ -52,11 +77,15 @@ class RecordingDriver:
     @contextmanager
     def device(self, ordinal: int) -> Iterator[None]:
         self.pushed.append(ordinal)
+        self._slots.setdefault(ordinal, deque())
         yield
         self.log.append(("left", ordinal))
 
-    def kernel(self, ordinal: int, key: kernels.Key) -> Any:
-        return kernels.canonical(key)
+    def kernel(self, ordinal: int, key: tuple[str, str, bool]) -> int:
+        canonical = kernels.canonical(kernels.Key(*key))
+        handle = hash(canonical) & 0xFFFFFFFF
+        self.handles[handle] = canonical
+        return handle
 
     def allocate(self, stream: int, size: int) -> int:
         block = (ctypes.c_uint8 * (size + 256))()
@@ -75,18 +104,40 @@ class RecordingDriver:
         self.blocks[slot.address] = block
         return slot
 
-    def upload(self, ordinal: int, stream: int, target: int, slot: Slot, size: int) -> None:
-        ctypes.memmove(target, slot.address, size)
-        self.log.append(("upload", stream, size))
-
     def download(self, stream: int, source: int, target: np.ndarray[Any, Any]) -> None:
         ctypes.memmove(target.ctypes.data, source, target.nbytes)
         self.log.append(("download", stream, target.nbytes))
 
-    def launch(
-        self, function: Any, stream: int, grid: int, threads: int, shared: int, arguments: tuple[int, ...]
+    def uploaded(self, stream: int, target: int, source: int, size: int) -> None:
+        ctypes.memmove(target, source, size)
+        self.log.append(("upload", stream, size))
+
+    def launched(
+        self, key: kernels.Key, stream: int, grid: int, threads: int, shared: int, arguments: tuple[int, ...]
     ) -> None:
-        self.log.append(("launch", function, stream, grid, threads, shared, arguments))
+        self.log.append(("launch", key, stream, grid, threads, shared, arguments))
+
+    def _copied(self, target: int, source: int, size: int, stream: int | None) -> int:
+        return self._attempt(self.uploaded, stream or 0, target, source, size)
+
+    def _launched(self, function: int, *rest: Any) -> int:
+        grid, grid_y, grid_z, threads, threads_y, threads_z, shared, stream, pointers, extra = rest
+        assert (grid_y, grid_z, threads_y, threads_z, extra) == (1, 1, 1, 1, None)
+        arguments = tuple(kind.from_address(pointers[i]).value for i, kind in enumerate(_ARGUMENTS))
+        return self._attempt(self.launched, self.handles[function], stream or 0, grid, threads, shared, arguments)
+
+    def _attempt(self, call: Any, *arguments: Any) -> int:
+        """Run what was called from C++, through which no exception can pass."""
+        try:
+            call(*arguments)
+        except BaseException as error:
+            self._error = error
+            return 1
+        return 0
+
+    def _check(self, code: int, name: str) -> None:
+        if code:
+            raise self._error or AssertionError(f"{name}: {code}")
 
 
 class SimulatedDriver(RecordingDriver):
@@ -94,15 +145,11 @@ class SimulatedDriver(RecordingDriver):
 
     functions: ClassVar[dict[kernels.Key, Any]] = {}
 
-    def kernel(self, ordinal: int, key: kernels.Key) -> Any:
+    def launched(
+        self, key: kernels.Key, stream: int, grid: int, threads: int, shared: int, arguments: tuple[int, ...]
+    ) -> None:
         from numba import cuda
 
-        key = kernels.canonical(key)
         if key not in self.functions:
             self.functions[key] = cuda.jit(kernels.specialise(key))
-        return self.functions[key]
-
-    def launch(
-        self, function: Any, stream: int, grid: int, threads: int, shared: int, arguments: tuple[int, ...]
-    ) -> None:
-        function[grid, threads, 0, shared + 64](*arguments)
+        self.functions[key][grid, threads, 0, shared + 64](*arguments)

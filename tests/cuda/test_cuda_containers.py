@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
+from collections import deque
 from contextlib import nullcontext
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -16,12 +17,14 @@ from simulated import HostArray, RecordingDriver
 import fastblur
 from fastblur.cuda import arrays
 from fastblur.cuda.arrays import DeviceArray
+from fastblur.cuda.driver import Slot
 
 
 class Tensor:
     """What the backend uses of a torch.Tensor, over a NumPy array."""
 
     requires_grad = False
+    is_cuda = True
     layout = "torch.strided"
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
@@ -34,8 +37,8 @@ class Tensor:
     def data_ptr(self) -> int:
         return int(self.array.ctypes.data)
 
-    def element_size(self) -> int:
-        return int(self.array.itemsize)
+    def is_neg(self) -> bool:
+        return False
 
     def stride(self) -> tuple[int, ...]:
         return tuple(s // self.array.itemsize for s in self.array.strides)
@@ -189,22 +192,48 @@ def test_pinned_slots_are_reused_by_size(monkeypatch: pytest.MonkeyPatch) -> Non
             event._obj.value = len(blocks)
             return 0
 
-        def cuEventQuery(self, event: Any) -> int:  # noqa: N802
-            return 600 if event.value in busy else 0
+        def cuEventQuery(self, event: int) -> int:  # noqa: N802
+            return 600 if event in busy else 0
+
+    staged: list[int] = []
+
+    def queued(size: int) -> int:
+        """Queue a plan with an upload of `size` bytes; the staging memory that it was given."""
+
+        def queue(
+            calls: Any, functions: list[int], stream: int, base: int, staging: int, event: int, threads: int
+        ) -> tuple[str | None, int]:
+            assert (functions, stream, base) == ([], 5, 1234)
+            staged.append(staging)
+            return None, 0
+
+        plan: Any = SimpleNamespace(kernels=[], upload_bytes=size, queue=queue)
+        driver.queue(plan, 0, 5, 1234)
+        return staged[-1]
 
     driver = Driver.__new__(Driver)
-    driver._library, driver._slots = Library(), {}
+    driver._library, driver._slots, driver._queueing = Library(), {}, None
     driver._lock = threading.Lock()
-    small = driver.take_slot(0, 100)
-    driver.upload(0, 5, 1234, small, 100)
-    assert driver.take_slot(0, 100) is small
-    driver.upload(0, 5, 1234, small, 100)
-    large = driver.take_slot(0, 100_000)
-    assert large is not small
-    driver.upload(0, 5, 1234, large, 100_000)
-    assert driver.take_slot(0, 100_000) is large
-    busy.add(small.event)
-    third = driver.take_slot(0, 100)
-    assert third is not small
-    assert third is not large
+    small = queued(100)
+    assert queued(100) == small
+    large = queued(100_000)
+    assert large != small
+    assert queued(100_000) == large
+    busy.update(slot.event for slot in driver._slots[0] if slot.address == small)
+    busy.update(slot.event for slot in driver._slots[0] if slot.address == large)
+    assert queued(100) not in (small, large)
     assert len(blocks) == 3
+
+
+def test_a_failing_call_of_the_driver_is_named() -> None:
+    from fastblur.cuda.driver import CudaError, Driver
+
+    driver = Driver.__new__(Driver)
+    driver._library = SimpleNamespace(cuGetErrorString=lambda code, text: 0)
+    driver._slots, driver._queueing = {0: deque()}, None
+    driver._lock = threading.Lock()
+    driver.take_slot = lambda ordinal, size: Slot(0, size, 0)  # type: ignore[method-assign]
+    plan: Any = SimpleNamespace(kernels=[], upload_bytes=10, queue=lambda *arguments: ("cuLaunchKernel", 700))
+    with pytest.raises(CudaError, match=r"cuLaunchKernel failed: 700 \(error 700\)"):
+        driver.queue(plan, 0, 5, 1234)
+    assert len(driver._slots[0]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 from typing import Any
@@ -23,9 +24,9 @@ def launches(driver: RecordingDriver) -> list[tuple[Any, ...]]:
 class Upload(RecordingDriver):
     """Keeps the uploaded bytes, and the address they went to."""
 
-    def upload(self, ordinal: int, stream: int, target: int, slot: Any, size: int) -> None:
-        self.target, self.bytes = target, slot.bytes[:size].copy()
-        super().upload(ordinal, stream, target, slot, size)
+    def uploaded(self, stream: int, target: int, source: int, size: int) -> None:
+        self.target, self.bytes = target, np.frombuffer(ctypes.string_at(source, size), np.uint8)
+        super().uploaded(stream, target, source, size)
 
     def table(self, dtype: Any, address: int, count: int) -> Any:
         start = address - self.target

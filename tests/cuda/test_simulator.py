@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from simulated import HostArray
+from simulated import HostArray, set_sizes
 
 import fastblur
 from fastblur import reference
@@ -150,9 +150,7 @@ def test_pixelate(
     noise: Noise, size: tuple[int, int], block: float, dtype: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if path == "large":
-        from fastblur.cuda import plan
-
-        monkeypatch.setattr(plan, "LARGEST", 0)
+        set_sizes(monkeypatch, threads=32, largest=0)
     height, width = size
     image = noise((height + 2, width + 2, 3), dtype)
     box = (1, 1, 1 + width, 1 + height)
@@ -286,11 +284,9 @@ def test_boxes_on_the_device(noise: Noise) -> None:
 
 
 def test_chunks_share_scratch(noise: Noise, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fastblur.cuda import plan
-
-    monkeypatch.setattr(plan, "SHARED_LIMIT", 0)
+    set_sizes(monkeypatch, threads=32, shared_limit=0)
     image = noise((40, 40), "uint8")
     boxes = [(0, 0, 20, 20), (20, 0, 40, 20), (0, 20, 20, 40), (20, 20, 40, 40)]
     whole = in_place(image, fastblur.gaussian_blur, boxes, [6.0, 6.0, 2.0, 2.0])
-    monkeypatch.setattr(plan, "SCRATCH_LIMIT", 1)
+    set_sizes(monkeypatch, threads=32, shared_limit=0, scratch_limit=1)
     np.testing.assert_array_equal(in_place(image, fastblur.gaussian_blur, boxes, [6.0, 6.0, 2.0, 2.0]), whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -38,6 +39,7 @@ def cupy() -> Any:
 
 @pytest.fixture
 def jax() -> Any:
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the other libraries need memory, too
     module = pytest.importorskip("jax")
     try:
         module.devices("gpu")

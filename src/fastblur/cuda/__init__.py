@@ -5,58 +5,38 @@ Importing this package imports neither Numba nor any array library; the first CU
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
+
+from fastblur._images import is_sequence, is_torch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from types import ModuleType
 
-    from fastblur import _core
+    from fastblur.cuda.backend import DeviceBatch
 
-__all__ = ["Fill", "GaussianBlur", "Operation", "Pixelate", "build_info", "is_cuda_array", "run", "to_host"]
+__all__ = ["build_info", "holds_cuda_arrays", "is_cuda_array", "open_images", "to_host"]
 
 _DLPACK_CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged
-
-
-@dataclass(frozen=True)
-class GaussianBlur:
-    """A Gaussian per box. `radius`: kernel radii, none, one for all rows or one per row."""
-
-    border_mode: str = "reflect"
-    direct: bool = False
-    shape: str = "rectangle"
-    radius: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-
-
-@dataclass(frozen=True)
-class Pixelate:
-    """Cells replaced by their means."""
-
-    shape: str = "rectangle"
-
-
-@dataclass(frozen=True)
-class Fill:
-    """A value, or one per channel."""
-
-    value: npt.NDArray[Any]
-    shape: str = "rectangle"
-
-
-Operation = GaussianBlur | Pixelate | Fill
 
 
 def is_cuda_array(x: Any) -> bool:
     """Whether `x` is an array in CUDA memory: it has `__cuda_array_interface__`, or its DLPack device is CUDA."""
     if isinstance(x, np.ndarray):
         return False
+    if is_torch(x):
+        return bool(x.is_cuda)
     device = getattr(x, "__dlpack_device__", None)
     if device is not None:
         return int(device()[0]) in _DLPACK_CUDA
     return hasattr(x, "__cuda_array_interface__")
+
+
+def holds_cuda_arrays(images: Any) -> bool:
+    """Whether `images` is a CUDA array or a list or tuple that begins with one."""
+    return is_cuda_array(images[0] if is_sequence(images) and images else images)
 
 
 def to_host(x: Any) -> Any:
@@ -64,27 +44,27 @@ def to_host(x: Any) -> Any:
 
     Anything else comes back as it is, except torch tensors on the CPU, which NumPy cannot take when they are bfloat16.
     """
+    if isinstance(x, (np.ndarray, int, float, list, tuple)):
+        return x
     if hasattr(x, "detach") and hasattr(x, "cpu"):
         tensor = x.detach().cpu()
         return (tensor.double() if tensor.dtype.is_floating_point else tensor).numpy()
     if not is_cuda_array(x):
         return x
-    from fastblur.cuda.backend import copy_to_host
-
-    return copy_to_host(x)
+    return _backend().copy_to_host(x)
 
 
-def run(
-    operation: Operation,
-    images: list[Any],
-    out: Sequence[Any] | None,
-    layouts: Sequence[str],
-    boxes: _core.Boxes,
-) -> Any:
-    """Queue one operation on the device and stream of `images`; see `fastblur.cuda.backend`."""
-    from fastblur.cuda.backend import run_on_device
+def open_images(images: Any, layout: str | None, out: Any) -> DeviceBatch:
+    """Check `images`, `layout` and `out`, which are CUDA arrays; see `fastblur.cuda.backend`."""
+    batch: DeviceBatch = _backend().DeviceBatch(images, layout, out)
+    return batch
 
-    return run_on_device(operation, images, out, layouts, boxes)
+
+@cache
+def _backend() -> ModuleType:
+    from fastblur.cuda import backend
+
+    return backend
 
 
 def build_info() -> dict[str, Any]:

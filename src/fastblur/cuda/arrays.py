@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
-from functools import cache, partial
+import sys
+from functools import cache, lru_cache, partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from fastblur.cuda.driver import Driver
 
-DTYPES = ("uint8", "uint16", "float16", "float32")
+
+ITEM_BYTES = {"uint8": 1, "uint16": 2, "float16": 2, "float32": 4}
 
 
-@dataclass
-class DeviceArray:
+class DeviceArray(NamedTuple):
     """An array in device memory. Strides are in bytes."""
 
     address: int
@@ -31,21 +31,19 @@ class DeviceArray:
 
     def span(self) -> tuple[int, int]:
         """First byte, and the byte after the last."""
-        low = high = self.address
-        for n, stride in zip(self.shape, self.strides, strict=True):
-            if n == 0:
-                return self.address, self.address
-            low, high = low + min(0, (n - 1) * stride), high + max(0, (n - 1) * stride)
-        return low, high + np.dtype(self.dtype).itemsize
+        low, high = _extent(self.shape, self.strides, ITEM_BYTES[self.dtype])
+        return self.address + low, self.address + high
 
-    def overlaps_itself(self) -> bool:
-        """Whether two elements may share memory, as in a broadcast view."""
-        extent = np.dtype(self.dtype).itemsize
-        for stride, n in sorted((abs(s), n) for s, n in zip(self.strides, self.shape, strict=True) if n > 1):
-            if stride < extent:
-                return True
-            extent = stride * (n - 1) + extent
-        return False
+
+@lru_cache(maxsize=256)
+def _extent(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> tuple[int, int]:
+    """The span of an array whose first element is at 0."""
+    low = high = 0
+    for n, stride in zip(shape, strides, strict=True):
+        if n == 0:
+            return 0, 0
+        low, high = low + min(0, (n - 1) * stride), high + max(0, (n - 1) * stride)
+    return low, high + item
 
 
 class Container(Protocol):
@@ -81,35 +79,60 @@ def _dtype_of(typestr: str) -> tuple[str, bool, int]:
 
 def container_of(array: Any, driver: Driver) -> Container:
     """The container of a CUDA array."""
-    roots = {base.__module__.partition(".")[0] for base in type(array).__mro__}
-    if "torch" in roots:
+    kind: Any = type(array)
+    root = _library_of(kind)
+    if root == "torch":
         return TorchContainer()
-    if "cupy" in roots:
+    if root == "cupy":
         return CupyContainer()
-    if roots & {"jax", "jaxlib"}:
+    if root in {"jax", "jaxlib"}:
         return JaxContainer(driver)
-    if roots & {"numba", "numba_cuda"}:
+    if root in {"numba", "numba_cuda"}:
         return NumbaContainer(driver)
     if hasattr(array, "__cuda_array_interface__"):
         return InterfaceContainer(driver)
     raise TypeError(
-        f"images is a {_kind(array)}; accepted CUDA arrays: torch, CuPy, JAX, Numba, "
+        f"images is a {kind_of(array)}; accepted CUDA arrays: torch, CuPy, JAX, Numba, "
         "or any other with __cuda_array_interface__"
     )
 
 
-def _kind(array: Any) -> str:
+@cache
+def _library_of(kind: type) -> str | None:
+    """The array library that a type comes from, itself or by a base."""
+    roots = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    return next((root for root in roots if root in {"torch", "cupy", "jax", "jaxlib", "numba", "numba_cuda"}), None)
+
+
+def kind_of(array: Any) -> str:
+    """An array's type, for messages."""
     return f"{type(array).__module__}.{type(array).__qualname__}"
 
 
 def _check_dtype(dtype: str, name: str) -> str:
-    if dtype not in DTYPES:
-        raise TypeError(f"{name} has dtype {dtype}; accepted: {', '.join(DTYPES)}")
+    if dtype not in ITEM_BYTES:
+        raise TypeError(f"{name} has dtype {dtype}; accepted: {', '.join(ITEM_BYTES)}")
     return dtype
+
+
+@lru_cache(maxsize=256)
+def _packed(shape: tuple[int, ...], item: int) -> tuple[int, ...]:
+    """Strides of an array in C order."""
+    strides = []
+    for n in reversed(shape):
+        strides.append(item)
+        item *= n
+    return tuple(reversed(strides))
 
 
 def _keep(block: Any) -> None:
     """Holding `block` is all: its owner's allocator takes it back by itself, behind the work queued on the stream."""
+
+
+@cache
+def _torch_name(constant: Any) -> str:
+    """A dtype or layout of torch, by the name it has there."""
+    return str(constant).removeprefix("torch.")
 
 
 class TorchContainer:
@@ -118,23 +141,25 @@ class TorchContainer:
     leaves_copy_empty = False
 
     def describe(self, array: Any, name: str) -> DeviceArray:
-        dtype = _check_dtype(str(array.dtype).removeprefix("torch."), name)
+        dtype = _check_dtype(_torch_name(array.dtype), name)
         if array.requires_grad:
             raise TypeError(
                 f"{name} is a tensor with requires_grad=True; accepted: one without, such as images.detach()"
             )
-        if str(array.layout) != "torch.strided":
+        if _torch_name(array.layout) != "strided":
             raise TypeError(f"{name} is a {array.layout} tensor; accepted: torch.strided")
-        size = array.element_size()
-        strides = tuple(stride * size for stride in array.stride())
+        if array.is_neg():
+            raise TypeError(f"{name} is a lazily negated view (tensor.is_neg()); accepted: images.resolve_neg()")
+        size = ITEM_BYTES[dtype]
+        strides = tuple([stride * size for stride in array.stride()])
         return DeviceArray(array.data_ptr(), tuple(array.shape), strides, dtype, array.device.index, False)
 
     def stream(self, array: Any, described: DeviceArray) -> int:
-        torch: Any = import_module("torch")
+        torch: Any = sys.modules["torch"]
         return int(torch.cuda.current_stream(described.device).cuda_stream)
 
     def copy(self, array: Any, described: DeviceArray, stream: int) -> Any:
-        torch: Any = import_module("torch")
+        torch: Any = sys.modules["torch"]
         return array.detach().as_subclass(torch.Tensor).clone(memory_format=torch.preserve_format)
 
     def copy_into(self, target: Any, source: Any) -> bool:
@@ -142,7 +167,7 @@ class TorchContainer:
         return True
 
     def scratch(self, described: DeviceArray, stream: int, size: int) -> tuple[int, Callable[[], None]]:
-        torch: Any = import_module("torch")
+        torch: Any = sys.modules["torch"]
         block = torch.empty(size, dtype=torch.uint8, device=f"cuda:{described.device}")
         return int(block.data_ptr()), partial(_keep, block)
 
@@ -160,22 +185,22 @@ class CupyContainer:
         return DeviceArray(int(array.data.ptr), tuple(array.shape), tuple(array.strides), dtype, array.device.id, False)
 
     def stream(self, array: Any, described: DeviceArray) -> int:
-        cupy: Any = import_module("cupy")
+        cupy: Any = sys.modules["cupy"]
         return int(cupy.cuda.get_current_stream(described.device).ptr)
 
     def copy(self, array: Any, described: DeviceArray, stream: int) -> Any:
-        cupy: Any = import_module("cupy")
+        cupy: Any = sys.modules["cupy"]
         with array.device:
             return cupy.array(array, copy=True, order="K", subok=False)
 
     def copy_into(self, target: Any, source: Any) -> bool:
-        cupy: Any = import_module("cupy")
+        cupy: Any = sys.modules["cupy"]
         with target.device:
             cupy.copyto(target, source)
         return True
 
     def scratch(self, described: DeviceArray, stream: int, size: int) -> tuple[int, Callable[[], None]]:
-        cupy: Any = import_module("cupy")
+        cupy: Any = sys.modules["cupy"]
         with cupy.cuda.Device(described.device):
             block = cupy.cuda.alloc(size)
         return int(block.ptr), partial(_keep, block)
@@ -198,25 +223,25 @@ class InterfaceContainer:
         dtype, native, item = _dtype_of(typestr)
         if not native:
             raise TypeError(
-                f"{name} has dtype {typestr}, of non-native byte order; accepted: {', '.join(DTYPES)}, native"
+                f"{name} has dtype {typestr}, of non-native byte order; accepted: {', '.join(ITEM_BYTES)}, native"
             )
         _check_dtype(dtype, name)
         if interface.get("mask") is not None:
             raise TypeError(f"{name} is masked; accepted: an array without a mask")
-        shape = tuple(int(n) for n in interface["shape"])
+        shape = tuple(map(int, interface["shape"]))
         strides = interface.get("strides")
         if strides is None:
-            strides = tuple(int(item * np.prod(shape[i + 1 :], dtype=np.int64)) for i in range(len(shape)))
+            strides = _packed(shape, item)
         address, readonly = interface["data"]
         device = self.driver.device_of(int(address)) if address else 0
-        return DeviceArray(int(address or 0), shape, tuple(int(s) for s in strides), dtype, device, bool(readonly))
+        return DeviceArray(int(address or 0), shape, tuple(map(int, strides)), dtype, device, bool(readonly))
 
     def stream(self, array: Any, described: DeviceArray) -> int:
         return int(array.__cuda_array_interface__.get("stream") or 0)
 
     def copy(self, array: Any, described: DeviceArray, stream: int) -> Any:
         if not callable(getattr(array, "copy", None)):
-            raise TypeError(f"images is a {_kind(array)}, of which no new one can be made; give out=, or out=images")
+            raise TypeError(f"images is a {kind_of(array)}, of which no new one can be made; give out=, or out=images")
         return array.copy()
 
     def copy_into(self, target: Any, source: Any) -> bool:
@@ -247,9 +272,7 @@ class JaxContainer(InterfaceContainer):
         if len(array.devices()) != 1:
             raise TypeError(f"{name} is spread over {len(array.devices())} devices; accepted: an array on one device")
         stream = self.driver.own_stream(int(array.__dlpack_device__()[1]))
-        described = describe_capsule(array.__dlpack__(stream=stream))
-        described.readonly = True
-        return described
+        return describe_capsule(array.__dlpack__(stream=stream))._replace(readonly=True)
 
     def stream(self, array: Any, described: DeviceArray) -> int:
         return self.driver.own_stream(described.device)
@@ -303,31 +326,67 @@ def describe_capsule(capsule: Any) -> DeviceArray:
     dtype = _DLPACK_DTYPES[tensor.code, tensor.bits]
     shape = tuple(tensor.shape[: tensor.ndim])
     item = tensor.bits // 8
-    if tensor.strides:
-        strides = tuple(item * s for s in tensor.strides[: tensor.ndim])
-    else:
-        strides = tuple(int(item * np.prod(shape[i + 1 :], dtype=np.int64)) for i in range(len(shape)))
+    strides = tuple(item * s for s in tensor.strides[: tensor.ndim]) if tensor.strides else _packed(shape, item)
     address = int(tensor.data or 0) + int(tensor.byte_offset)
     return DeviceArray(address, shape, strides, dtype, int(tensor.device_id), False)
 
 
 def check_out(source: DeviceArray, target: DeviceArray, name: str, out_name: str) -> None:
     """Raise if `target` cannot take the result for `source`."""
+    if target is not source:
+        _check_alike(source, target, name, out_name)
+    if target.readonly:
+        raise ValueError(f"{out_name} is read-only; accepted: a writable array")
+    if _overlaps_itself(target.shape, target.strides, ITEM_BYTES[target.dtype]):
+        raise ValueError(
+            f"{out_name} has strides {target.strides} for shape {target.shape}, so that some of its elements share "
+            "memory (a broadcast view?); accepted: an array whose elements are apart"
+        )
+
+
+def _check_alike(source: DeviceArray, target: DeviceArray, name: str, out_name: str) -> None:
     if target.dtype != source.dtype:
         raise TypeError(f"{out_name} has dtype {target.dtype}; accepted: {source.dtype}, that of {name}")
     if target.shape != source.shape:
         raise ValueError(f"{out_name} has shape {target.shape}; accepted: {source.shape}, that of {name}")
     if target.device != source.device:
         raise ValueError(f"{out_name} is on device {target.device}; accepted: device {source.device}, that of {name}")
-    if target.readonly:
-        raise ValueError(f"{out_name} is read-only; accepted: a writable array")
-    if target.overlaps_itself():
-        raise ValueError(
-            f"{out_name} has strides {target.strides} for shape {target.shape}, so that some of its elements share "
-            "memory (a broadcast view?); accepted: an array whose elements are apart"
-        )
     if not same_memory(source, target) and spans_meet(source, target):
         raise ValueError(f"{out_name} overlaps {name} in part; accepted: {name} itself, or memory apart from it")
+
+
+def check_apart(sources: Sequence[DeviceArray], targets: Sequence[DeviceArray]) -> None:
+    """Raise if one of `targets` shares memory with another, or with one of `sources` that is not its own."""
+    spans = []  # (low, high, index, whether it is written, array)
+    for i, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        spans.append((*target.span(), i, True, target))
+        if not same_memory(source, target):
+            spans.append((*source.span(), i, False, source))
+    spans.sort(key=lambda span: span[:2])
+    reaching: list[tuple[int, int, int, bool, DeviceArray]] = []  # those that may reach beyond where the next begins
+    for span in spans:
+        low, _, index, written, array = span
+        reaching = [other for other in reaching if other[1] > low]
+        for _, _, other_index, other_written, other in reaching:
+            if index != other_index and (written or other_written) and spans_meet(array, other):
+                # The one that is written is named first, or the earlier one.
+                first, second = sorted([(not written, index), (not other_written, other_index)])
+                kind = "images" if second[0] else "out"
+                raise ValueError(
+                    f"out[{first[1]}] shares memory with {kind}[{second[1]}]; accepted: arrays apart from each other"
+                )
+        reaching.append(span)
+
+
+@lru_cache(maxsize=256)
+def _overlaps_itself(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> bool:
+    """Whether two elements may share memory, as in a broadcast view."""
+    extent = item
+    for stride, n in sorted((abs(s), n) for s, n in zip(strides, shape, strict=True) if n > 1):
+        if stride < extent:
+            return True
+        extent = stride * (n - 1) + extent
+    return False
 
 
 def same_memory(a: DeviceArray, b: DeviceArray) -> bool:
@@ -346,11 +405,10 @@ def spans_meet(a: DeviceArray, b: DeviceArray) -> bool:
         return False
     if a.strides != b.strides:
         return True
-    size = np.dtype(a.dtype).itemsize
     distance = b_low - a_low
     # Greedy digits of the distance in the mixed radix of the strides: apart if no pair of elements can meet.
     extents = sorted(((abs(s), n, m) for s, n, m in zip(a.strides, a.shape, b.shape, strict=True)), reverse=True)
-    return _meets(distance, extents, size)
+    return _meets(distance, extents, ITEM_BYTES[a.dtype])
 
 
 def _meets(distance: int, extents: Sequence[tuple[int, int, int]], size: int) -> bool:

@@ -3,93 +3,171 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass, replace
 from functools import cache
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastblur.cuda import Fill, GaussianBlur, Operation
-from fastblur.cuda.arrays import Container, DeviceArray, check_out, container_of, same_memory, spans_meet
+from fastblur import _core
+from fastblur._images import fill_value, is_sequence, is_torch
+from fastblur._layout import resolve_layout
+from fastblur.cuda.arrays import DeviceArray, check_apart, check_out, container_of, kind_of, same_memory
 from fastblur.cuda.driver import CudaError, Driver, get_driver
-from fastblur.cuda.kernels import THREADS
-from fastblur.cuda.plan import ImageTable, Plan, Variant, make_copy_plan, make_plan
-from fastblur.cuda.tables import BORDER_MODES, IMAGE, SHAPES
+from fastblur.cuda.tables import SIZES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from fastblur import _core
+    from collections.abc import Callable, Iterable
 
 _INSTALL = 'the CUDA backend needs numba-cuda: pip install "fastblur[cuda13]" (or "fastblur[cuda12]" for CUDA 12)'
 
-
-@dataclass
-class _Entry:
-    layout: str
-    source: DeviceArray
-    target: DeviceArray
-    result: Any
-    fresh: bool  # the result was made by this call
+_sizes = _core.DeviceSizes(**SIZES)
 
 
-def run_on_device(
-    operation: Operation, images: list[Any], out: Sequence[Any] | None, layouts: Sequence[str], boxes: _core.Boxes
-) -> list[Any]:
-    """Apply `operation` to `boxes` of `images`.
+class DeviceBatch:
+    """The images of one call on one device, checked; each operation on them is queued and gives what to return.
 
     Args:
-        operation: what to do.
-        images: CUDA arrays of one container, on one device.
-        out: None for new arrays, or as many arrays as `images`; the same ones for in place.
-        layouts: one per entry: "HW", "HWC", "CHW", "NHW", "NHWC" or "NCHW".
-        boxes: resolved for the images in order, an entry with N counting as N images.
-
-    Returns:
-        The results, as many as `images`; `out` itself if it was given.
+        images: a CUDA array, or a list or tuple of them, of one container and on one device.
+        layout: of each array, or None for the container's default.
+        out: None for new arrays; else where to write, `images` itself or arrays like them.
 
     Raises:
         TypeError, ValueError: for arrays that are not accepted.
         ImportError: if numba-cuda is not installed.
-        CudaError: if there is no device, or the driver fails.
+        CudaError: if there is no device.
     """
-    _check_installed()
-    driver = _driver_for_arrays()
-    if out is not None and (not isinstance(out, (list, tuple)) or len(out) != len(images)):
-        received = f"{len(out)} arrays" if isinstance(out, (list, tuple)) else f"a {type(out).__name__}"
-        raise ValueError(f"out is {received}; accepted for a list of {len(images)} images: a list of as many arrays")
-    container = container_of(images[0], driver)
-    sources = _describe_all(container, driver, images, "images")
-    in_place = out is not None and all(o is i for o, i in zip(out, images, strict=True))
-    targets = sources if out is None or in_place else _describe_all(container, driver, out, "out")
-    _check_all(sources, targets, out is not None)
-    ordinal = sources[0].device
-    stream = container.stream(images[0], sources[0])
-    if isinstance(operation, Fill):
-        colours = _fill_values(operation, sources, layouts)
-    with driver.device(ordinal):
-        entries = [
-            _open(container, image, layout, source, target, None if out is None else out[i], stream)
-            for i, (image, layout, source, target) in enumerate(zip(images, layouts, sources, targets, strict=True))
-        ]
-        uncopied = [entry for entry, image in zip(entries, images, strict=True) if not _copied(container, entry, image)]
-        if uncopied:
-            plan = make_copy_plan(
-                image_table([(e.layout, e.target) for e in uncopied]),
-                image_table([(e.layout, e.source) for e in uncopied]),
+
+    def __init__(self, images: Any, layout: str | None, out: Any) -> None:
+        _check_installed()
+        self._driver = _driver_for_arrays()
+        self._listed = is_sequence(images)
+        self._images = list(images) if self._listed else [images]
+        self._out = out if self._listed or out is None else [out]
+        if self._listed and out is not None and (not is_sequence(out) or len(out) != len(images)):
+            received = f"{len(out)} arrays" if is_sequence(out) else f"a {type(out).__name__}"
+            raise ValueError(
+                f"out is {received}; accepted for a list of {len(images)} images: a list of as many arrays"
             )
-            _execute(driver, container, ordinal, stream, sources[0], plan)
-        if len(boxes):
-            table = image_table([(entry.layout, entry.target) for entry in entries])
-            if isinstance(operation, Fill):
-                operation = replace(operation, value=np.stack([colours[v.dtype] for v in table.variants]))
-            border = BORDER_MODES[operation.border_mode] if isinstance(operation, GaussianBlur) else 0
-            plan = make_plan(operation, table, boxes, SHAPES[operation.shape], border)
-            _execute(driver, container, ordinal, stream, sources[0], plan)
-        if out is not None:
-            return list(out)
-        return [container.finish(entry.result, entry.target, stream) for entry in entries]
+        self._container = container_of(self._images[0], self._driver)
+        self._sources = self._describe(self._images, "images")
+        self._layouts = [
+            resolve_layout(source.shape, layout, channels_first=is_torch(image), element=i if self._listed else None)
+            for i, (image, source) in enumerate(zip(self._images, self._sources, strict=True))
+        ]
+        self._targets = self._sources
+        if self._out is not None:
+            if not all(map(is_, self._out, self._images)):
+                self._targets = self._describe(self._out, "out")
+            self._check_targets()
+        self._stream = self._container.stream(self._images[0], self._sources[0])
+        self._table = self._table_of(self._sources)
+        self.sizes = self._table.sizes
+        self.batched = self._listed or "N" in self._layouts[0]
+
+    def gaussian_blur(
+        self, boxes: _core.Boxes, shape: int, radius: npt.NDArray[np.int64], border: int, direct: bool
+    ) -> Any:
+        """As `_core.gaussian_blur`."""
+        return self._run(
+            boxes, lambda table: _core.plan_device_blur(_sizes, table, boxes, shape, radius, border, direct)
+        )
+
+    def pixelate(self, boxes: _core.Boxes, shape: int) -> Any:
+        """As `_core.pixelate`."""
+        return self._run(boxes, lambda table: _core.plan_device_pixelate(_sizes, table, boxes, shape))
+
+    def fill(self, boxes: _core.Boxes, shape: int, value: npt.NDArray[Any]) -> Any:
+        """As `_core.fill`; `value`: a scalar, or one per channel."""
+        values = {}
+        for source, layout in zip(self._sources, self._layouts, strict=True):
+            channels = source.shape[layout.index("C")] if "C" in layout else 1
+            item = fill_value(value, np.dtype(source.dtype), channels).tolist()
+            values[source.dtype] = (4 * item)[:4]
+        return self._run(boxes, lambda table: _core.plan_device_fill(_sizes, table, boxes, shape, values))
+
+    def _describe(self, arrays: list[Any], name: str) -> list[DeviceArray]:
+        described: list[DeviceArray] = []
+        kind = type(self._images[0])
+        for i, array in enumerate(arrays):
+            label = f"{name}[{i}]" if self._listed else name
+            if type(array) is not kind and type(container_of(array, self._driver)) is not type(self._container):
+                raise TypeError(f"{label} is a {kind_of(array)}; accepted: the kind of images")
+            described.append(self._container.describe(array, label))
+            if described[i].device != described[0].device:
+                raise ValueError(
+                    f"{label} is on device {described[i].device}, {name}[0] on {described[0].device}; "
+                    "accepted: one device"
+                )
+        return described
+
+    def _check_targets(self) -> None:
+        for i, (source, target) in enumerate(zip(self._sources, self._targets, strict=True)):
+            index = f"[{i}]" if self._listed else ""
+            check_out(source, target, f"images{index}", f"out{index}")
+        if len(self._targets) > 1:
+            check_apart(self._sources, self._targets)
+
+    def _table_of(self, arrays: Iterable[DeviceArray]) -> _core.DeviceImages:
+        table = _core.DeviceImages()
+        for layout, array in zip(self._layouts, arrays, strict=True):
+            table.add(array.dtype, layout, array.address, array.shape, array.strides)
+        return table
+
+    def _run(self, boxes: _core.Boxes, plan: Callable[[_core.DeviceImages], _core.DevicePlan]) -> Any:
+        with self._driver.device(self._sources[0].device):
+            results = self._results()
+            table = self._table if self._targets is self._sources else self._table_of(self._targets)
+            if len(boxes):
+                self._queue(plan(table))
+            if self._out is None:
+                finish = self._container.finish
+                results = [
+                    finish(result, target, self._stream) for result, target in zip(results, self._targets, strict=True)
+                ]
+        if not self._listed:
+            return results[0]
+        return results if self._out is None else self._out
+
+    def _results(self) -> list[Any]:
+        """The arrays to write, holding the images' pixels once what is queued has run."""
+        if self._targets is self._sources and self._out is not None:
+            return self._images
+        container = self._container
+        fresh = self._out is None
+        if fresh:
+            results = [
+                container.copy(image, source, self._stream)
+                for image, source in zip(self._images, self._sources, strict=True)
+            ]
+            self._targets = [container.describe(result, "the copy of images") for result in results]
+        else:
+            results = list(self._out)
+        apart = [
+            i
+            for i, (source, target) in enumerate(zip(self._sources, self._targets, strict=True))
+            if not same_memory(source, target) and 0 not in source.shape
+        ]
+        if fresh:
+            uncopied = apart if container.leaves_copy_empty else []
+        else:
+            uncopied = [i for i in apart if not container.copy_into(results[i], self._images[i])]
+        if uncopied:
+            targets, sources = _core.DeviceImages(), _core.DeviceImages()
+            for i in uncopied:
+                for table, array in ((targets, self._targets[i]), (sources, self._sources[i])):
+                    table.add(array.dtype, self._layouts[i], array.address, array.shape, array.strides)
+            self._queue(_core.plan_device_copy(_sizes, targets, sources))
+        return results
+
+    def _queue(self, plan: _core.DevicePlan) -> None:
+        """Queue the upload of a plan and its launches."""
+        base, release = self._container.scratch(self._sources[0], self._stream, plan.total_bytes)
+        try:
+            self._driver.queue(plan, self._sources[0].device, self._stream, base)
+        finally:
+            release()
 
 
 def copy_to_host(array: Any) -> npt.NDArray[Any]:
@@ -124,113 +202,3 @@ def _driver_for_arrays() -> Driver:
         return get_driver()
     except CudaError as error:
         raise CudaError(f"images is a CUDA array, but there is no usable CUDA device here: {error}") from error
-
-
-def _describe_all(container: Container, driver: Driver, arrays: Sequence[Any], name: str) -> list[DeviceArray]:
-    described = []
-    for i, array in enumerate(arrays):
-        label = f"{name}[{i}]" if len(arrays) > 1 else name
-        if type(container_of(array, driver)) is not type(container):
-            raise TypeError(
-                f"{label} is a {type(array).__module__}.{type(array).__qualname__}; accepted: the kind of images"
-            )
-        described.append(container.describe(array, label))
-    return described
-
-
-def _check_all(sources: list[DeviceArray], targets: list[DeviceArray], given: bool) -> None:
-    """Everything that can be wrong with the arrays, before anything is written."""
-    several = len(sources) > 1
-    for i, source in enumerate(sources):
-        if source.device != sources[0].device:
-            raise ValueError(
-                f"images[{i}] is on device {source.device}, images[0] on {sources[0].device}; accepted: one device"
-            )
-        if given:
-            check_out(source, targets[i], f"images[{i}]" if several else "images", f"out[{i}]" if several else "out")
-    if given:
-        for i, target in enumerate(targets):
-            for j in range(len(targets)):
-                if i < j and spans_meet(target, targets[j]):
-                    raise ValueError(f"out[{i}] shares memory with out[{j}]; accepted: arrays apart from each other")
-                if i != j and not same_memory(sources[j], targets[j]) and spans_meet(target, sources[j]):
-                    raise ValueError(f"out[{i}] shares memory with images[{j}]; accepted: arrays apart from each other")
-
-
-def _open(
-    container: Container, image: Any, layout: str, source: DeviceArray, target: DeviceArray, out: Any, stream: int
-) -> _Entry:
-    if out is not None:
-        return _Entry(layout, source, target, out, fresh=False)
-    result = container.copy(image, source, stream)
-    return _Entry(layout, source, container.describe(result, "the copy of images"), result, fresh=True)
-
-
-def _copied(container: Container, entry: _Entry, image: Any) -> bool:
-    """Whether the target holds the source's pixels, or will once what is queued has run."""
-    if same_memory(entry.source, entry.target) or 0 in entry.source.shape:
-        return True
-    if entry.fresh:
-        return not container.leaves_copy_empty
-    return container.copy_into(entry.result, image)
-
-
-def _fill_values(
-    operation: Fill, sources: list[DeviceArray], layouts: Sequence[str]
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Per dtype, one value for each of four channels."""
-    from fastblur._api import _fill_value
-
-    values = {}
-    for source, layout in zip(sources, layouts, strict=True):
-        channels = source.shape[layout.index("C")] if "C" in layout else 1
-        checked = _fill_value(operation.value, np.dtype(source.dtype), channels).astype(np.float64)
-        values[source.dtype] = np.resize(checked, 4)
-    return values
-
-
-def image_table(arrays: Sequence[tuple[str, DeviceArray]]) -> ImageTable:
-    """The records of all images of arrays of (layout, array), and their specialisations."""
-    rows: list[tuple[int, ...]] = []
-    sizes: list[tuple[int, int]] = []
-    kinds: list[Variant] = []
-    for layout, array in arrays:
-        step = dict(zip(layout, array.strides, strict=True))
-        size = dict(zip(layout, array.shape, strict=True))
-        item = np.dtype(array.dtype).itemsize
-        channels, step_c = size.get("C", 1), step.get("C", item)
-        if channels == 1:
-            step_c = item
-        interleaved = channels > 1 and abs(step_c) <= abs(step["W"])
-        contiguous = step["W"] == channels * item and step_c == item if interleaved else step["W"] == item
-        kind = Variant(array.dtype, bool(contiguous))
-        for n in range(size.get("N", 1)):
-            address = array.address + n * step.get("N", 0)
-            rows.append((address, step["W"], step["H"], step_c, channels, int(interleaved)))
-            kinds.append(kind)
-            sizes.append((size["H"], size["W"]))
-    variants = sorted(set(kinds))
-    index = {variant: i for i, variant in enumerate(variants)}
-    return ImageTable(
-        np.array(rows, IMAGE),
-        np.array(sizes, np.int64).reshape(-1, 2),
-        variants,
-        np.array([index[kind] for kind in kinds], np.intp),
-    )
-
-
-def _execute(
-    driver: Driver, container: Container, ordinal: int, stream: int, described: DeviceArray, plan: Plan
-) -> None:
-    """Upload a plan and queue its launches."""
-    functions = [driver.kernel(ordinal, launch.key) for launch in plan.launches]
-    base, release = container.scratch(described, stream, plan.total_bytes)
-    try:
-        slot = driver.take_slot(ordinal, plan.upload_bytes)
-        plan.write(slot.bytes, base)
-        driver.upload(ordinal, stream, base, slot, plan.upload_bytes)
-        for launch, function in zip(plan.launches, functions, strict=True):
-            arguments = (base, base + launch.first, base + launch.prefix, launch.jobs, plan.border, plan.shape)
-            driver.launch(function, stream, launch.grid, THREADS, launch.shared, arguments)
-    finally:
-        release()

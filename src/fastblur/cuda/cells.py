@@ -1,7 +1,7 @@
 """Pixelation and fill.
 
 Pixelation: one block per strip of cells: sums down the columns, sums across each cell, then every pixel of the cell.
-Sums are exact: 64-bit integers, or float64. Cells do not overlap, so in place is safe. Large cells are summed by
+Sums are float64, exact for integer samples. Cells do not overlap, so in place is safe. Large cells are summed by
 several blocks into scratch first, since a single block per cell would leave the device idle.
 """
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastblur.cuda.tables import BAND, FILL_ROWS, JOB_BYTES, STRIP
+from fastblur.cuda.tables import BAND, FILL_ROWS, STRIP
 
-from .intrinsics import cuda, device, load_f64, load_i32, load_i64, round_even, shared_address, store_f64
-from .records import box_view, find_job, is_plain, pixel_weight
+from .intrinsics import cuda, device, load_f64, load_i64, round_even, shared_address, store_f64
+from .records import box_view, find_tile, is_plain, pixel_weight
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -68,19 +68,17 @@ def mosaic_kernel(access: SimpleNamespace) -> Any:
     write_rows = _write_rows(access)
 
     def mosaic(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-        tile = cuda.blockIdx.x
-        job_index = find_job(prefix, job_count, tile)
-        box = load_i64(jobs + job_index * JOB_BYTES)
+        job, tile = find_tile(jobs, prefix, job_count)
+        box = load_i64(job)
         view = box_view(images, box, per_word)
         plain = is_plain(box, shape)
         block = load_f64(box + 32)
         columns, rows = cell_count(view.width, block), cell_count(view.height, block)
         per_strip = cells_per_strip(view.width, columns)
         strips = (columns + per_strip - 1) // per_strip
-        local = tile - load_i32(prefix + 4 * job_index)
-        first_cell = local % strips * per_strip
+        first_cell = tile % strips * per_strip
         last_cell = min(first_cell + per_strip, columns)
-        cell_y = local // strips
+        cell_y = tile // strips
         left, right = first_cell * view.width // columns, last_cell * view.width // columns
         top, bottom = cell_y * view.height // rows, (cell_y + 1) * view.height // rows
         across, channels = right - left, view.channels
@@ -125,19 +123,16 @@ def cell_sums_kernel(access: SimpleNamespace) -> Any:
     sample_address = access.sample_address
 
     def cell_sums(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-        tile = cuda.blockIdx.x
-        job_index = find_job(prefix, job_count, tile)
-        job = jobs + job_index * JOB_BYTES
+        job, tile = find_tile(jobs, prefix, job_count)
         box, sums = load_i64(job), load_i64(job + 8)
         view = box_view(images, box, per_word)
         block = load_f64(box + 32)
         columns, rows = cell_count(view.width, block), cell_count(view.height, block)
         bands = cell_bands(view.height, rows)
-        local = tile - load_i32(prefix + 4 * job_index)
-        cell_x, cell_y = local // bands % columns, local // bands // columns
+        cell_x, cell_y = tile // bands % columns, tile // bands // columns
         left, right = cell_x * view.width // columns, (cell_x + 1) * view.width // columns
         bottom = (cell_y + 1) * view.height // rows
-        start = cell_y * view.height // rows + local % bands * BAND
+        start = cell_y * view.height // rows + tile % bands * BAND
         count = (right - left) * max(min(BAND, bottom - start), 0)
         shared = shared_address()
         for c in range(view.channels):
@@ -155,7 +150,7 @@ def cell_sums_kernel(access: SimpleNamespace) -> Any:
                 cuda.syncthreads()
                 half //= 2
             if cuda.threadIdx.x == 0:
-                store_f64(sums + 8 * (local * view.channels + c), load_f64(shared))
+                store_f64(sums + 8 * (tile * view.channels + c), load_f64(shared))
             cuda.syncthreads()
 
     return cell_sums
@@ -167,21 +162,18 @@ def cell_fill_kernel(access: SimpleNamespace) -> Any:
     write_rows = _write_rows(access)
 
     def cell_fill(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-        tile = cuda.blockIdx.x
-        job_index = find_job(prefix, job_count, tile)
-        job = jobs + job_index * JOB_BYTES
+        job, tile = find_tile(jobs, prefix, job_count)
         box, sums = load_i64(job), load_i64(job + 8)
         view = box_view(images, box, per_word)
         plain = is_plain(box, shape)
         block = load_f64(box + 32)
         columns, rows = cell_count(view.width, block), cell_count(view.height, block)
         bands = cell_bands(view.height, rows)
-        local = tile - load_i32(prefix + 4 * job_index)
-        cell, channels = local // bands, view.channels
+        cell, channels = tile // bands, view.channels
         cell_x, cell_y = cell % columns, cell // columns
         left, right = cell_x * view.width // columns, (cell_x + 1) * view.width // columns
         top, bottom = cell_y * view.height // rows, (cell_y + 1) * view.height // rows
-        start = top + local % bands * BAND
+        start = top + tile % bands * BAND
         across = right - left
         shared = shared_address()
         for c in range(cuda.threadIdx.x, channels, cuda.blockDim.x):
@@ -207,23 +199,20 @@ def fill_kernel(access: SimpleNamespace) -> Any:
     put_samples = access.put_samples
 
     def fill(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-        tile = cuda.blockIdx.x
-        job_index = find_job(prefix, job_count, tile)
-        job = jobs + job_index * JOB_BYTES
+        job, tile = find_tile(jobs, prefix, job_count)
         box, colour = load_i64(job), load_i64(job + 8)
         view = box_view(images, box, per_word)
         plain = is_plain(box, shape)
         words = view.lines * view.words
         blocks = (words + cuda.blockDim.x - 1) // cuda.blockDim.x
-        local = tile - load_i32(prefix + 4 * job_index)
-        item = (local % blocks) * cuda.blockDim.x + cuda.threadIdx.x
+        item = (tile % blocks) * cuda.blockDim.x + cuda.threadIdx.x
         if item < words:
             line, word = item // view.words, item % view.words
             address = word_address(view, line, word)
             values = cuda.local.array(per_word, np.float32)
             for i in range(per_word):
                 values[i] = np.float32(load_f64(colour + 8 * channel_of(view, line, word, i)))
-            start = local // blocks * FILL_ROWS
+            start = tile // blocks * FILL_ROWS
             for row in range(start, min(start + FILL_ROWS, view.height)):
                 put_samples(view, box, shape, plain, address + row * view.step_y, line, word, row, values)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastblur.cuda.tables import FILL_ROWS, JOB_BYTES
+from fastblur.cuda.tables import FILL_ROWS
 
-from .intrinsics import cuda, load_i32, load_i64
-from .records import box_view, find_job
+from .intrinsics import cuda, load_i64
+from .records import box_view, find_tile
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -19,21 +19,18 @@ def copy_kernel(access: SimpleNamespace) -> Any:
     per_word = access.per_word
 
     def copy(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-        tile = cuda.blockIdx.x
-        job_index = find_job(prefix, job_count, tile)
-        job = jobs + job_index * JOB_BYTES
+        job, tile = find_tile(jobs, prefix, job_count)
         box, source = load_i64(job), load_i64(job + 8)
         view = box_view(images, box, per_word)
         samples = view.width * view.channels
         blocks = (samples + cuda.blockDim.x - 1) // cuda.blockDim.x
-        local = tile - load_i32(prefix + 4 * job_index)
-        item = (local % blocks) * cuda.blockDim.x + cuda.threadIdx.x
+        item = (tile % blocks) * cuda.blockDim.x + cuda.threadIdx.x
         if item < samples:
             x = item // view.channels if view.interleaved else item % view.width
             c = item % view.channels if view.interleaved else item // view.width
             step_y = load_i64(source + 16)
             address = load_i64(source) + x * load_i64(source + 8) + c * load_i64(source + 24)
-            start = local // blocks * FILL_ROWS
+            start = tile // blocks * FILL_ROWS
             for y in range(start, min(start + FILL_ROWS, view.height)):
                 store_sample(sample_address(view, x, y, c), load_sample(address + y * step_y))
 

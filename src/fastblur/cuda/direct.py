@@ -42,7 +42,7 @@ from .intrinsics import (
     store_f32,
     store_f64,
 )
-from .records import border_index, box_view, element, find_job, is_plain, pixel_weight
+from .records import border_index, box_view, element, find_tile, is_plain, pixel_weight
 
 RUN = 16  # taps summed before they join the total
 
@@ -242,19 +242,16 @@ def direct_rows_kernel(access: SimpleNamespace) -> Any:
     sample_address = access.sample_address
 
     def direct_rows(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-        tile = cuda.blockIdx.x
-        job_index = find_job(prefix, job_count, tile)
-        job = jobs + job_index * JOB_BYTES
+        job, tile = find_tile(jobs, prefix, job_count)
         box, rows, weights = load_i64(job), load_i64(job + 8), load_i64(job + 24)
         view = box_view(images, box, per_word)
         radius = folded_radius(view.width, full_radius(box), border)
-        local = tile - load_i32(prefix + 4 * job_index)
         tiles_x = divide(view.width + TILE_X - 1, TILE_X)
-        c = remainder(local, view.channels)
-        tile_x = remainder(divide(local, view.channels), tiles_x) * TILE_X
-        tile_y = divide(divide(local, view.channels), tiles_x) * divide(cuda.blockDim.x, LANES)
+        c = remainder(tile, view.channels)
+        tile_x = remainder(divide(tile, view.channels), tiles_x) * TILE_X
+        tile_y = divide(divide(tile, view.channels), tiles_x) * divide(cuda.blockDim.x, LANES)
         tile_rows = min(divide(cuda.blockDim.x, LANES), view.height - tile_y)
-        if local == 0:
+        if tile == 0:
             # The last pass overwrites the box's first pixel, so the pivots are kept for it.
             save_pivots(view, rows - 16, cuda.threadIdx.x)
         pivot = load_sample(sample_address(view, 0, 0, c))
@@ -317,17 +314,14 @@ def direct_columns_kernel(access: SimpleNamespace) -> Any:
     outputs, later = OUTPUT_ROWS * width, (OUTPUT_ROWS - 1) * width
 
     def direct_columns(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-        tile = cuda.blockIdx.x
-        job_index = find_job(prefix, job_count, tile)
-        job = jobs + job_index * JOB_BYTES
+        job, tile = find_tile(jobs, prefix, job_count)
         box, rows, weights = load_i64(job), load_i64(job + 8), load_i64(job + 16)
         view = box_view(images, box, width)
         radius = folded_radius(view.height, full_radius(box), border)
         words = view.lines * view.words
         blocks = divide(words + cuda.blockDim.x - 1, cuda.blockDim.x)
-        local = tile - load_i32(prefix + 4 * job_index)
-        item = remainder(local, blocks) * cuda.blockDim.x + cuda.threadIdx.x
-        y = divide(local, blocks) * OUTPUT_ROWS
+        item = remainder(tile, blocks) * cuda.blockDim.x + cuda.threadIdx.x
+        y = divide(tile, blocks) * OUTPUT_ROWS
         if item >= words:
             return
         total = cuda.local.array(outputs, np.float32)

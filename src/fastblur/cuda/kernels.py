@@ -17,11 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-THREADS = 256
-"""Threads of every block."""
-
-SHARED_LIMIT = 96 * 1024
-"""Shared memory of a block at most: every device from 8.0 on allows 99 KiB."""
+from fastblur.cuda.tables import THREADS
 
 COMPUTE_CAPABILITY = (8, 0)
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastblur.cuda.tables import ELLIPSE, IMAGE_BYTES, RECTANGLE, REPLICATE, SYMMETRIC
+from fastblur.cuda.tables import ELLIPSE, IMAGE_BYTES, JOB_BYTES, RECTANGLE, REPLICATE, SYMMETRIC
 
-from .intrinsics import add, device, divide, load_f64, load_i32, load_i64, multiply, remainder
+from .intrinsics import add, cuda, device, divide, load_f64, load_i32, load_i64, multiply, remainder
 
 
 class View(NamedTuple):
@@ -119,13 +119,17 @@ def pixel_weight(box: Any, shape: Any, column: Any, row: Any) -> Any:
 
 
 @device
-def find_job(prefix: Any, jobs: Any, tile: Any) -> Any:
-    """The job of `tile`: the last one whose first tile is not beyond it. `prefix` holds jobs + 1 int32 counts."""
-    low, high = 0, jobs
+def find_tile(jobs: Any, prefix: Any, job_count: Any) -> Any:
+    """This block's part of a tiled launch: the address of its job's record, and which of the job's tiles it has.
+
+    The job is the last one whose first tile is not beyond the block. `prefix` holds job_count + 1 int32 counts.
+    """
+    tile = cuda.blockIdx.x
+    low, high = 0, job_count
     while high - low > 1:
         middle = (low + high) >> 1
         if load_i32(prefix + 4 * middle) <= tile:
             low = middle
         else:
             high = middle
-    return low
+    return jobs + low * JOB_BYTES, tile - load_i32(prefix + 4 * low)

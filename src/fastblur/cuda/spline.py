@@ -29,7 +29,6 @@ import numpy as np
 
 from fastblur.cuda.tables import (
     ENTRY_BYTES,
-    JOB_BYTES,
     MARGIN_NODES,
     REFLECT,
     REPLICATE,
@@ -54,7 +53,7 @@ from .records import (
     border_index,
     box_view,
     element,
-    find_job,
+    find_tile,
     is_plain,
 )
 
@@ -430,9 +429,7 @@ def decimate_kernel(access: SimpleNamespace) -> Any:
     decimate = spline_stages(access).decimate
 
     def spline_decimate(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-        tile = cuda.blockIdx.x
-        job_index = find_job(prefix, job_count, tile)
-        job = jobs + job_index * JOB_BYTES
+        job, tile = find_tile(jobs, prefix, job_count)
         box, rows = load_i64(job), load_i64(job + 8)
         view = box_view(images, box, per_word)
         axis = coarse_axis(view.height, load_i32(box + 72), load_f64(box + 32), border)
@@ -440,8 +437,7 @@ def decimate_kernel(access: SimpleNamespace) -> Any:
         segment_rows = divide(table_rows(axis) + segments - 1, segments)
         words = view.lines * view.words
         blocks = divide(words + cuda.blockDim.x - 1, cuda.blockDim.x)
-        local = tile - load_i32(prefix + 4 * job_index)
-        segment = divide(local, blocks)
+        segment = divide(tile, blocks)
         start = segment * segment_rows
         stop = min(start + segment_rows, table_rows(axis))
         table = shared_address()
@@ -449,11 +445,11 @@ def decimate_kernel(access: SimpleNamespace) -> Any:
         for index in range(start + cuda.threadIdx.x, stop, cuda.blockDim.x):
             decimation_entry(axis, border, index - axis.extra, table + ENTRY_BYTES * (index - start))
         save_pivots(view, pivots, cuda.threadIdx.x)
-        if local == 0:
+        if tile == 0:
             # The last stage overwrites the box's first pixel, so the pivots are kept for it.
             save_pivots(view, rows - 16, cuda.threadIdx.x)
         cuda.syncthreads()
-        item = remainder(local, blocks) * cuda.blockDim.x + cuda.threadIdx.x
+        item = remainder(tile, blocks) * cuda.blockDim.x + cuda.threadIdx.x
         if item < words and start < stop:
             decimate(view, axis, table, start, segment_rows, rows, pivots, segment, item)
 
@@ -465,9 +461,7 @@ def interpolate_kernel(access: SimpleNamespace) -> Any:
     interpolate = spline_stages(access).interpolate
 
     def spline_interpolate(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-        tile = cuda.blockIdx.x
-        job_index = find_job(prefix, job_count, tile)
-        job = jobs + job_index * JOB_BYTES
+        job, tile = find_tile(jobs, prefix, job_count)
         box, rows = load_i64(job), load_i64(job + 8)
         view = box_view(images, box, per_word)
         axis = coarse_axis(view.height, load_i32(box + 72), load_f64(box + 32), border)
@@ -475,14 +469,13 @@ def interpolate_kernel(access: SimpleNamespace) -> Any:
         segment_rows = divide(view.height + segments - 1, segments)
         words = view.lines * view.words
         blocks = divide(words + cuda.blockDim.x - 1, cuda.blockDim.x)
-        local = tile - load_i32(prefix + 4 * job_index)
-        start = divide(local, blocks) * segment_rows
+        start = divide(tile, blocks) * segment_rows
         stop = min(start + segment_rows, view.height)
         table = shared_address()
         for row in range(start + cuda.threadIdx.x, stop, cuda.blockDim.x):
             interpolation_entry(axis, row, table + ENTRY_BYTES * (row - start))
         cuda.syncthreads()
-        item = remainder(local, blocks) * cuda.blockDim.x + cuda.threadIdx.x
+        item = remainder(tile, blocks) * cuda.blockDim.x + cuda.threadIdx.x
         if item < words and start < stop:
             interpolate(view, box, shape, table, start, start, stop, rows, rows - 16, item)
 
@@ -515,10 +508,7 @@ def rows_kernel(samples_per_word: int) -> Any:
             filter_x(view, x_axis, border, shared_address(), grid, filtered, q, item)
 
     def spline_rows(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-        tile = cuda.blockIdx.x
-        job_index = find_job(prefix, job_count, tile)
-        job = jobs + job_index * JOB_BYTES
-        q = tile - load_i32(prefix + 4 * job_index)
+        job, q = find_tile(jobs, prefix, job_count)
         project_row(images, job, q, border)
         cuda.syncthreads()
         filter_row(images, job, q, border)
@@ -530,9 +520,7 @@ def columns_kernel(samples_per_word: int) -> Any:
     """One block per row of the filtered grid: the coarse kernel along y, and out to full resolution along x."""
 
     def spline_columns(images: Any, jobs: Any, prefix: Any, job_count: Any, border: Any, shape: Any) -> None:
-        tile = cuda.blockIdx.x
-        job_index = find_job(prefix, job_count, tile)
-        job = jobs + job_index * JOB_BYTES
+        job, q = find_tile(jobs, prefix, job_count)
         box, rows, grid, filtered = load_i64(job), load_i64(job + 8), load_i64(job + 16), load_i64(job + 24)
         view = box_view(images, box, samples_per_word)
         sigma = load_f64(box + 32)
@@ -541,7 +529,6 @@ def columns_kernel(samples_per_word: int) -> Any:
         taps = shared_address()
         fill_taps(y_axis, border, taps, cuda.threadIdx.x)
         cuda.syncthreads()
-        q = tile - load_i32(prefix + 4 * job_index)
         for item in range(cuda.threadIdx.x, (x_axis.steps + MARGIN_NODES) * view.channels, cuda.blockDim.x):
             filter_y(view, y_axis, x_axis, border, taps, filtered, grid, q, item)
         cuda.syncthreads()

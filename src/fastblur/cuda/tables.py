@@ -1,4 +1,6 @@
-"""What travels to the device, and the sizes that the host's plan and the kernels must agree on. Plain NumPy.
+"""What travels to the device, and the sizes that the host's plan and the kernels must agree on.
+
+The plan is made in C++ (device_plan.cpp), which has the three records as structs and is given the sizes.
 
 All addresses and strides are in bytes; strides may be negative. One upload carries the records of the images, of the
 boxes and of the jobs, then for every tiled launch its jobs' running totals of tiles (int32, jobs + 1 of them).
@@ -8,10 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-REFLECT, SYMMETRIC, REPLICATE = 0, 1, 2
-BORDER_MODES = {"reflect": REFLECT, "symmetric": SYMMETRIC, "replicate": REPLICATE}
+REFLECT, SYMMETRIC, REPLICATE = 0, 1, 2  # as fastblur._api numbers them
 RECTANGLE, ELLIPSE = 0, 1
-SHAPES = {"rectangle": RECTANGLE, "ellipse": ELLIPSE}
 
 IMAGE = np.dtype(
     [
@@ -48,6 +48,10 @@ JOB = np.dtype(
 
 IMAGE_BYTES, BOX_BYTES, JOB_BYTES = IMAGE.itemsize, BOX.itemsize, JOB.itemsize
 
+THREADS = 256  # of every block
+SHARED_LIMIT = 96 * 1024  # shared memory of a block at most: every device from 8.0 on allows 99 KiB
+SCRATCH_LIMIT = 64 << 20  # scratch of a call, unless one box alone needs more: boxes are taken in chunks that fit
+
 # Spline path.
 ENTRY_BYTES = 20  # of a row table: int32 node, four float32 weights
 TAPS = 32  # floats kept for half a coarse kernel
@@ -69,3 +73,24 @@ WIDEST = 512  # pixels across the widest cell that one block handles
 LARGEST = 32768  # pixels of the largest cell that one block handles
 BAND = 64  # rows of a band of a large cell
 FILL_ROWS = 16  # rows that a thread fills or copies
+
+SIZES = {
+    "threads": THREADS,
+    "shared_limit": SHARED_LIMIT,
+    "scratch_limit": SCRATCH_LIMIT,
+    "entry_bytes": ENTRY_BYTES,
+    "taps": TAPS,
+    "margin_nodes": MARGIN_NODES,
+    "segment_nodes": SEGMENT_NODES,
+    "lanes": LANES,
+    "tile_x": TILE_X,
+    "plane": PLANE,
+    "output_rows": OUTPUT_ROWS,
+    "weight_padding": WEIGHT_PADDING,
+    "strip": STRIP,
+    "widest": WIDEST,
+    "largest": LARGEST,
+    "band": BAND,
+    "fill_rows": FILL_ROWS,
+}
+"""What the plan has to know of them."""
