@@ -198,16 +198,20 @@ class Blur {
     }
   }
 
-  static Index fold(Index i, const Axis& axis) { return fastblur::border_index(i, axis.nodes, axis.border); }
+  static Index fold(Index i, const Axis& axis) {
+    return i >= 0 && i < axis.nodes ? i : fastblur::border_index(i, axis.nodes, axis.border);
+  }
 
   // --- along y, nodes to filtered nodes -------------------------------------------------------------------------
 
-  const float* node_row(Index k) const {
+  // Node row k, where `first` is the lowest that is asked for and stands in slot `slot`.
+  const float* node_row(Index k, Index first, Index slot) const {
     for (Index i = 0; i < job_.stored_count; ++i) {
       const StoredNodes& s = job_.stored[i];
       if (k >= s.begin && k < s.end) return s.rows + (k - s.begin) * s.stride;
     }
-    return ring_ + k % ring_slots_ * node_width_;
+    slot += k - first;
+    return ring_ + (slot < ring_slots_ ? slot : slot - ring_slots_) * node_width_;
   }
 
   // Node rows up to `high` stand in the ring or in storage.
@@ -241,10 +245,11 @@ class Blur {
     v_.needed(first, stop, low, high);
     ensure(low, high);
     const fastblur::Kernel& kernel = v_.kernel;
+    const Index slot = low % ring_slots_;
     for (Index group = k; group < stop; group += kGroup) {
       ahead_.some(kGroup);
       for (Index j = 0; j < kernel.window; ++j)
-        window_[j] = node_row(smaller(larger(fold(kernel.slide * group + kernel.first + j, v_), low), high));
+        window_[j] = node_row(smaller(larger(fold(kernel.slide * group + kernel.first + j, v_), low), high), low, slot);
       float* outputs[kGroup];
       for (Index i = 0; i < kGroup; ++i) outputs[i] = node_rows_ + (group - k + i) * node_width_;
       filter<S>(window_, kernel.weights(group), kernel.window, outputs, h_.nodes * channels_);

@@ -259,10 +259,9 @@ class Blur final : public Operation {
 
   AxisKey key(Index box, Index n) const {
     const std::int64_t radius = radii_.empty() ? -1 : radii_[radii_.size() == 1 ? 0 : row(box)];
-    const std::int32_t* w = call_.working(box);
     const double sigma = call_.strength(box);
     const Accuracy accuracy = direct_ || radius >= 0                ? Accuracy::exact
-                              : call_.image(box).dtype == Dtype::u8 ? level_path(w[2] - w[0], w[3] - w[1], sigma)
+                              : call_.image(box).dtype == Dtype::u8 ? level_path(sigma)
                                                                     : Accuracy::fine;
     return {n, sigma, radius, border_, static_cast<int>(accuracy)};
   }

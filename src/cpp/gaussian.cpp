@@ -324,10 +324,9 @@ void Axis::needed(Index begin, Index end, Index& low, Index& high) const {
   }
 }
 
-Accuracy level_path(Index width, Index height, double sigma) {
-  (void)width, (void)height;
-  const double reach = std::floor(kLevel.tail * sigma + 0.5);
-  return reach >= 1 && reach <= 9 ? Accuracy::bytes : Accuracy::level;
+Accuracy level_path(double sigma) {
+  const double reach = kLevel.tail * sigma + 0.5;  // before it is cut to whole pixels
+  return reach >= 1 && reach < 10 ? Accuracy::bytes : Accuracy::level;
 }
 
 void plan_axis(const AxisKey& key, Axis& axis) {

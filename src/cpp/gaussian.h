@@ -86,7 +86,7 @@ struct Axis {
 };
 
 // How uint8 boxes are best blurred to within a level.
-Accuracy level_path(Index width, Index height, double sigma);
+Accuracy level_path(double sigma);
 
 void plan_axis(const AxisKey& key, Axis& axis);
 
