@@ -24,6 +24,7 @@ struct Planes {
   Index stride;     // bytes from one plane to the next
   bool reversed;    // channels were stored last to first
   bool transposed;  // rows of the plane run along the image's columns
+  bool mirrored;    // and their pixels were stored last to first
   Plane at(Index i) const {
     Plane plane = first;
     plane.origin += i * stride;
@@ -91,13 +92,18 @@ Planes planes_of(const Image& image, const std::int32_t* box) {
     std::swap(p.width, p.height);
     planes.transposed = true;
   }
+  if (p.column_stride < 0) {
+    p.origin += (p.width - 1) * p.column_stride;
+    p.column_stride = -p.column_stride;
+    planes.mirrored = true;
+  }
   if (p.channels > 1 && p.channel_stride < 0) {
     p.origin += (p.channels - 1) * p.channel_stride;
     p.channel_stride = -p.channel_stride;
     planes.reversed = true;
   }
   planes.count = 1;
-  if (p.channels > 1 && p.channel_stride >= std::abs(p.column_stride) && p.width > 1) {
+  if (p.channels > 1 && p.channel_stride >= p.column_stride && p.width > 1) {
     planes.count = p.channels;
     planes.stride = p.channel_stride;
     p.channels = 1;
@@ -111,13 +117,12 @@ Ahead ahead_of(const Image& image, const std::int32_t* box) {
   constexpr Index most = 16384;  // bytes: what the nearest caches hold beside the box that is worked on
   const Planes planes = planes_of(image, box);
   const Plane& p = planes.first;
-  const Index extent = (p.width - 1) * std::abs(p.column_stride) + (p.channels - 1) * std::abs(p.channel_stride) +
-                       item_size(image.dtype);
+  const Index extent = (p.width - 1) * p.column_stride + (p.channels - 1) * p.channel_stride + item_size(image.dtype);
   if (extent * p.height > most) return {};
-  return {p.origin + std::min<Index>((p.width - 1) * p.column_stride, 0), p.height, p.row_stride, extent};
+  return {p.origin, p.height, p.row_stride, extent};
 }
 
-Mask mask_of(const Boxes& boxes, Index box, Mask::Shape shape, bool transposed) {
+Mask mask_of(const Boxes& boxes, Index box, Mask::Shape shape, const Planes& planes) {
   const double* marked = &boxes.marked[static_cast<std::size_t>(4 * box)];
   const std::int32_t* working = &boxes.working[static_cast<std::size_t>(4 * box)];
   Mask mask;
@@ -129,9 +134,14 @@ Mask mask_of(const Boxes& boxes, Index box, Mask::Shape shape, bool transposed) 
   mask.y2 = marked[3] - working[1];
   mask.everywhere = shape == Mask::Shape::rectangle && mask.x1 <= 0 && mask.y1 <= 0 &&
                     mask.x2 >= working[2] - working[0] && mask.y2 >= working[3] - working[1];
-  if (transposed) {
+  if (planes.transposed) {
     std::swap(mask.x1, mask.y1);
     std::swap(mask.x2, mask.y2);
+  }
+  if (planes.mirrored) {
+    const double width = static_cast<double>(planes.first.width), left = mask.x1;
+    mask.x1 = width - mask.x2;
+    mask.x2 = width - left;
   }
   return mask;
 }
@@ -247,7 +257,7 @@ struct Call {
     return static_cast<double>(w[2] - w[0]) * static_cast<double>(w[3] - w[1]) *
            static_cast<double>(image(box).channels);
   }
-  Mask mask(Index box, bool transposed) const { return mask_of(boxes, box, shape, transposed); }
+  Mask mask(Index box, const Planes& planes) const { return mask_of(boxes, box, shape, planes); }
 };
 
 class Blur final : public Operation {
@@ -295,7 +305,7 @@ class Blur final : public Operation {
     const Axis& vertical = worker.axis(vertical_key);
     const Axis& horizontal = worker.axis(key(box, plane.width));
     return {plane,
-            call_.mask(box, planes.transposed),
+            call_.mask(box, planes),
             &vertical,
             &horizontal,
             nullptr,
@@ -319,8 +329,8 @@ class Pixelate final : public Operation {
   void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
            const std::vector<StoredNodes>*, Ahead& ahead) override {
     const double block = call_.strength(box);
-    const MosaicJob job{plane, call_.mask(box, planes.transposed), cells(plane.height, block),
-                        cells(plane.width, block), &ahead};
+    const MosaicJob job{plane, call_.mask(box, planes), cells(plane.height, block),
+                        cells(plane.width, block), planes.mirrored, &ahead};
     const Dtype dtype = call_.image(box).dtype;
     call_.kernels.mosaic(dtype, job, begin, end, this_worker().scratch(call_.kernels.mosaic_scratch(dtype, job)));
   }
@@ -349,7 +359,7 @@ class Fill final : public Operation {
     for (Index c = 0; c < channels; ++c)
       std::copy_n(value + (planes.reversed ? channels - 1 - c : c) * item, item, ordered + c * item);
     const Index channel = planes.count > 1 ? (plane.origin - planes.first.origin) / planes.stride : 0;
-    const FillJob job{plane, call_.mask(box, planes.transposed), ordered + channel * item, &ahead};
+    const FillJob job{plane, call_.mask(box, planes), ordered + channel * item, &ahead};
     call_.kernels.fill(image.dtype, job, begin, end,
                        this_worker().scratch(call_.kernels.fill_scratch(image.dtype, job)));
   }

@@ -44,7 +44,15 @@ inline void for_whole_pixels(const Plane& plane, const Copy& copy) {
 template <class Item>
 inline void gather(const Plane& plane, Index y, Index x, Index pixels, Item* dense) {
   const std::byte* p = plane.row(y) + x * plane.column_stride;
-  const Index step = plane.channels * static_cast<Index>(sizeof(Item));
+  constexpr Index item = static_cast<Index>(sizeof(Item));
+  const Index step = plane.channels * item;
+  if (plane.channels == 3 && plane.channel_stride == item && plane.column_stride >= 4 * item && pixels > 1) {
+    // Four samples are one move where three are two. The fourth is none of ours, and the next pixel covers it.
+    copy_strided<4 * sizeof(Item)>(p, plane.column_stride, reinterpret_cast<std::byte*>(dense), step, pixels - 1);
+    p += (pixels - 1) * plane.column_stride;
+    dense += (pixels - 1) * 3;
+    pixels = 1;
+  }
   for_whole_pixels<Item>(plane, [&](auto bytes, Index c) {
     copy_strided<decltype(bytes)::value>(p + c * plane.channel_stride, plane.column_stride,
                                          reinterpret_cast<std::byte*>(dense + c), step, pixels);

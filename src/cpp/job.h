@@ -58,6 +58,7 @@ struct MosaicJob {
   Plane plane;
   Mask mask;
   Index rows, columns;  // of cells
+  bool mirrored;        // columns count from the right
   Ahead* ahead;
 };
 

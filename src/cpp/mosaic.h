@@ -105,8 +105,7 @@ class Mosaic {
   void paint_row(Index height) {
     const Index channels = plane_.channels;
     for (Index j = 0; j < job_.columns; ++j) {
-      const Index left = cell_edge(j, job_.columns, plane_.width);
-      const Index right = cell_edge(j + 1, job_.columns, plane_.width);
+      const Index left = column_edge(j), right = column_edge(j + 1);
       const double area = static_cast<double>((right - left) * height);
       for (Index c = 0; c < channels; ++c) {
         std::conditional_t<std::is_floating_point<Sum>::value, double, std::uint64_t> sum = 0;
@@ -121,6 +120,11 @@ class Mosaic {
         }
       }
     }
+  }
+
+  Index column_edge(Index j) const {
+    return job_.mirrored ? plane_.width - cell_edge(job_.columns - j, job_.columns, plane_.width)
+                         : cell_edge(j, job_.columns, plane_.width);
   }
 
   // As S::read would have it.
