@@ -92,6 +92,10 @@ class Blur {
   const Item* pixels(Index y, Index x, Index count, Index slot) {
     if (packed_) return reinterpret_cast<const Item*>(plane_.row(y)) + x * channels_;
     Item* dense = dense_ + slot * padded(count * channels_);
+    if (y + kAhead < plane_.height) {
+      const auto next = reinterpret_cast<std::uintptr_t>(plane_.row(y + kAhead) + x * plane_.column_stride);
+      for (Index at = 0; at < count * plane_.column_stride; at += kLine) prefetch(next + static_cast<std::uintptr_t>(at));
+    }
     gather(plane_, y, x, count, dense);
     return dense;
   }
