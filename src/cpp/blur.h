@@ -54,7 +54,8 @@ class Blur {
     if (h_.spline) node_panel_ = arena.take<float>((h_.nodes + 4) * column);
     filtered_panel_ = arena.take<float>(h_.spline ? (padded(h_.nodes * channels_) + kGroup * channels_) * kPanel
                                                   : (tile_length + kGroup * channels_) * kPanel);
-    ring_slots_ = smaller(v_.nodes, v_.kernel.taps + kPanel) + kPanel;
+    whole_ = v_.nodes <= v_.kernel.taps + 2 * kPanel;
+    ring_slots_ = whole_ ? v_.nodes : v_.kernel.taps + kPanel;
     ring_ = arena.take<float>(ring_slots_ * node_width_);
     node_rows_ = arena.take<float>(kPanel * node_width_);
     if (h_.spline && !v_.spline) expanded_ = arena.take<float>(kPanel * tile_length);
@@ -233,7 +234,7 @@ class Blur {
       next_ = stored_end(next_);
       if (next_ > high) return;
       if (next_node_ != next_) seek(next_);
-      Index stop = smaller(next_ + kPanel, v_.nodes);
+      Index stop = smaller(next_ + kPanel, whole_ ? v_.nodes : high + 1);
       for (Index i = 0; i < job_.stored_count; ++i)
         if (job_.stored[i].begin > next_) stop = smaller(stop, job_.stored[i].begin);
       float* out[kPanel];
@@ -367,6 +368,7 @@ class Blur {
   float* finished_ = nullptr;        // pixel rows on their way to a mask
   Item* dense_ = nullptr;            // pixel rows whose samples did not lie together
   const float** window_ = nullptr;   // rows of a filter's window
+  bool whole_ = false;  // the ring holds all node rows: they are produced in whole panels, else as they are needed
   Index ring_slots_ = 0;
 
   Index next_pixel_row_ = 0;  // to be read
