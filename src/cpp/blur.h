@@ -59,7 +59,7 @@ class Blur {
     ring_ = arena.take<float>(ring_slots_ * node_width_);
     node_rows_ = arena.take<float>(kPanel * node_width_);
     if (h_.spline && !v_.spline) expanded_ = arena.take<float>(kPanel * tile_length);
-    window_ = arena.take<const float*>(larger(h_.nodes, kPanel) + larger(h_.kernel.window, v_.kernel.window) + kGroup);
+    window_ = arena.take<const float*>(larger(h_.nodes, kPanel) + larger(h_.kernel.taps, v_.kernel.taps) + 2 * kGroup);
   }
 
   // Node rows [begin, end), filtered along x, into `rows`.
@@ -185,17 +185,15 @@ class Blur {
   void filter_panel(float* const* out, Index count) {
     const Index column = channels_ * kPanel, nodes = h_.nodes;
     const float* source = h_.spline ? node_panel_ : panel_;
-    const fastblur::Kernel& kernel = h_.kernel;
     const Index tile = h_.spline ? nodes : tile_;
     for (Index x1 = 0; x1 < nodes; x1 += tile) {
       const Index x2 = smaller(x1 + tile, nodes);
-      for (Index j = 0; j < kernel.slide * (x2 - x1) + kernel.window; ++j)
-        window_[j] = source + column * fold(kernel.slide * x1 + kernel.first + j, h_);
+      window_of(h_, x1, x2, [&](Index i) { return source + column * i; });
       for (Index x = x1; x < x2; x += kGroup) {
         ahead_.some(kGroup);
         float* outputs[kGroup];
         for (Index i = 0; i < kGroup; ++i) outputs[i] = filtered_panel_ + (x - x1 + i) * column;
-        filter<S>(window_ + kernel.slide * (x - x1), kernel.weights(x), kernel.window, outputs, column);
+        filter(h_.kernel, x, x1, outputs, column);
       }
       float* rows[kPanel];
       for (Index i = 0; i < count; ++i) rows[i] = out[i] + x1 * channels_;
@@ -203,8 +201,25 @@ class Blur {
     }
   }
 
-  static Index fold(Index i, const Axis& axis) {
-    return i >= 0 && i < axis.nodes ? i : fastblur::border_index(i, axis.nodes, axis.border);
+  // The inputs that the outputs [begin, end) of an axis read, in window_; `input(i)` is where input i lies.
+  template <class Input>
+  void window_of(const Axis& axis, Index begin, Index end, const Input& input) {
+    const fastblur::Kernel& kernel = axis.kernel;
+    const Index first = kernel.whole ? 0 : begin - kernel.radius;
+    const Index count = kernel.whole ? axis.nodes : padded_group(end - begin) + 2 * kernel.radius;
+    for (Index j = 0; j < count; ++j) {
+      const Index i = first + j;
+      window_[j] = input(i >= 0 && i < axis.nodes ? i : fastblur::border_index(i, axis.nodes, axis.border));
+    }
+  }
+  static Index padded_group(Index n) { return (n + kGroup - 1) / kGroup * kGroup; }
+
+  // The group of outputs from i on, where window_ was made for those from `begin` on.
+  void filter(const fastblur::Kernel& kernel, Index i, Index begin, float* const* outputs, Index length) const {
+    if (kernel.whole)
+      filter_whole<S>(window_, &kernel.weights[static_cast<std::size_t>(i * kernel.taps)], kernel.taps, outputs, length);
+    else
+      filter_pairs<S>(window_ + (i - begin + kernel.radius), kernel.weights.data(), kernel.radius, outputs, length);
   }
 
   // --- along y, nodes to filtered nodes -------------------------------------------------------------------------
@@ -249,15 +264,13 @@ class Blur {
     Index low, high;
     v_.needed(first, stop, low, high);
     ensure(low, high);
-    const fastblur::Kernel& kernel = v_.kernel;
     const Index slot = low % ring_slots_;
+    window_of(v_, k, stop, [&](Index i) { return node_row(smaller(larger(i, low), high), low, slot); });
     for (Index group = k; group < stop; group += kGroup) {
       ahead_.some(kGroup);
-      for (Index j = 0; j < kernel.window; ++j)
-        window_[j] = node_row(smaller(larger(fold(kernel.slide * group + kernel.first + j, v_), low), high), low, slot);
       float* outputs[kGroup];
       for (Index i = 0; i < kGroup; ++i) outputs[i] = node_rows_ + (group - k + i) * node_width_;
-      filter<S>(window_, kernel.weights(group), kernel.window, outputs, h_.nodes * channels_);
+      filter(v_.kernel, group, k, outputs, h_.nodes * channels_);
     }
     if (h_.spline) {
       const float* rows[kPanel];

@@ -33,34 +33,30 @@ Index border_period(Index n, Border border) {
   return border == Border::reflect ? std::max<Index>(2 * (n - 1), 1) : 2 * n;
 }
 
-void group(const std::vector<double>& weights, Index first, Index n, Border border, Kernel& kernel) {
-  const auto taps = static_cast<Index>(weights.size());
-  kernel.first = first;
+// Stores weights[radius + t] of the inputs at distance t.
+void store(const std::vector<double>& weights, Index n, Border border, Kernel& kernel) {
+  const auto taps = static_cast<Index>(weights.size()), radius = taps / 2;
+  kernel.radius = radius;
   kernel.taps = taps;
-  kernel.window = taps + kGroup - 1;
-  kernel.slide = 1;
-  if (taps > 1 && 3 * n <= 2 * kernel.window && n <= kLongestWhole) {
-    kernel.first = 0;
-    kernel.taps = kernel.window = n;
-    kernel.slide = 0;
-    std::vector<Index> input(static_cast<std::size_t>(n + taps));
-    for (Index i = 0; i < n + taps; ++i) input[static_cast<std::size_t>(i)] = border_index(first + i, n, border);
-    kernel.group_weights.assign(static_cast<std::size_t>((n + kGroup - 1) / kGroup * n * kGroup), 0.0f);
-    std::vector<double> row(static_cast<std::size_t>(n));
-    for (Index i = 0; i < n; ++i) {
-      std::fill(row.begin(), row.end(), 0.0);
-      for (Index t = 0; t < taps; ++t)
-        row[static_cast<std::size_t>(input[static_cast<std::size_t>(i + t)])] += weights[static_cast<std::size_t>(t)];
-      float* group = &kernel.group_weights[static_cast<std::size_t>(i / kGroup * n * kGroup + i % kGroup)];
-      for (Index j = 0; j < n; ++j) group[j * kGroup] = static_cast<float>(row[static_cast<std::size_t>(j)]);
-    }
+  kernel.whole = taps > 1 && 3 * n <= 2 * (taps + kGroup - 1) && n <= kLongestWhole;
+  if (!kernel.whole) {
+    kernel.weights.resize(static_cast<std::size_t>(radius + 1));
+    for (Index t = 0; t <= radius; ++t)
+      kernel.weights[static_cast<std::size_t>(t)] = static_cast<float>(weights[static_cast<std::size_t>(radius + t)]);
     return;
   }
-  kernel.group_weights.assign(static_cast<std::size_t>(kernel.window * kGroup), 0.0f);
-  for (Index i = 0; i < kGroup; ++i)
+  kernel.taps = n;
+  std::vector<Index> input(static_cast<std::size_t>(n + taps));
+  for (Index i = 0; i < n + taps; ++i) input[static_cast<std::size_t>(i)] = border_index(i - radius, n, border);
+  kernel.weights.assign(static_cast<std::size_t>((n + kGroup - 1) / kGroup * n * kGroup), 0.0f);
+  std::vector<double> row(static_cast<std::size_t>(n));
+  for (Index i = 0; i < n; ++i) {
+    std::fill(row.begin(), row.end(), 0.0);
     for (Index t = 0; t < taps; ++t)
-      kernel.group_weights[static_cast<std::size_t>((t + i) * kGroup + i)] =
-          static_cast<float>(weights[static_cast<std::size_t>(t)]);
+      row[static_cast<std::size_t>(input[static_cast<std::size_t>(i + t)])] += weights[static_cast<std::size_t>(t)];
+    float* group = &kernel.weights[static_cast<std::size_t>(i / kGroup * n * kGroup + i % kGroup)];
+    for (Index j = 0; j < n; ++j) group[j * kGroup] = static_cast<float>(row[static_cast<std::size_t>(j)]);
+  }
 }
 
 double gaussian(double i, double sigma) { return i == 0 ? 1.0 : std::exp(-0.5 * (i / sigma) * (i / sigma)); }
@@ -71,7 +67,7 @@ void make_kernel(Index n, double sigma, double radius, Border border, Kernel& ke
   const double length = static_cast<double>(n);
   std::vector<double> weights;
   if (n == 1) {
-    group({1.0}, 0, n, border, kernel);
+    store({1.0}, n, border, kernel);
     return;
   }
   if (border == Border::replicate) {
@@ -99,7 +95,7 @@ void make_kernel(Index n, double sigma, double radius, Border border, Kernel& ke
       inside = total;
     }
     for (double& w : weights) w /= inside;
-    group(weights, -r, n, border, kernel);
+    store(weights, n, border, kernel);
     return;
   }
 
@@ -112,7 +108,7 @@ void make_kernel(Index n, double sigma, double radius, Border border, Kernel& ke
     for (Index i = -r; i <= r; ++i)
       sum += weights[static_cast<std::size_t>(i + r)] = gaussian(static_cast<double>(i), sigma);
     for (double& w : weights) w /= sum;
-    group(weights, -r, n, border, kernel);
+    store(weights, n, border, kernel);
     return;
   }
   // Folded: one period, centred on the output.
@@ -142,7 +138,10 @@ void make_kernel(Index n, double sigma, double radius, Border border, Kernel& ke
     }
   }
   for (double& w : weights) w /= sum;
-  group(weights, first, n, border, kernel);
+  // The input half a period before is that half a period after: each gets half of the weight.
+  weights.front() *= 0.5;
+  weights.push_back(weights.front());
+  store(weights, n, border, kernel);
 }
 
 // Rounding each weight to 1/65536 leaves a sum a little off, which would shift constant areas: what is left over goes
@@ -293,13 +292,12 @@ Index border_index(Index i, Index n, Border border) {
 }
 
 void Axis::needed(Index begin, Index end, Index& low, Index& high) const {
-  if (kernel.slide == 0) {
+  if (kernel.whole) {
     low = 0;
     high = nodes - 1;
     return;
   }
-  const Index from = begin + kernel.first;
-  const Index to = end - 1 + kernel.first + kernel.taps - 1;
+  const Index from = begin - kernel.radius, to = end - 1 + kernel.radius;
   low = std::max<Index>(from, 0);
   high = std::min<Index>(to, nodes - 1);
   if (border == Border::replicate) {  // beyond an end stands that end's own pixel
@@ -344,8 +342,9 @@ void plan_axis(const AxisKey& key, Axis& axis) {
   }
   if (key.accuracy == static_cast<int>(Accuracy::bytes)) {
     const double reach = std::floor(kLevel.tail * sigma + 0.5);
-    axis.kernel.first = -static_cast<Index>(reach);
-    axis.kernel.taps = 2 * static_cast<Index>(reach) + 1;
+    axis.kernel.whole = false;
+    axis.kernel.radius = static_cast<Index>(reach);
+    axis.kernel.taps = 2 * axis.kernel.radius + 1;
     make_byte_kernel(sigma, static_cast<Index>(reach), axis.bytes);
     return;
   }

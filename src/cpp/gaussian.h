@@ -23,19 +23,15 @@ Index border_index(Index i, Index n, Border border);
 // Outputs are filtered in groups of this many neighbours, which share each input that they load.
 constexpr Index kGroup = 4;
 
-// A filter whose output i is the sum over t of weight[t] * input[border_index(i + first + t)]. A kernel longer than
-// the row is folded onto one period of it, so `taps` is at most 2 n + 1 whatever the sigma.
-//
-// A group of outputs from i on reads the inputs border_index(slide i + first + j), j < window. Where the row is shorter
-// than that window it is not continued: each group reads the whole row once, by weights of its own.
+// A filter whose output i is the sum over |t| <= radius of weights[|t|] * input[border_index(i + t)]. A kernel longer than
+// the row is folded onto one period of it, so the radius is at most n whatever the sigma. Where the row is shorter than
+// what a group of outputs reads, the group reads the whole row once, by weights of its own: weights[g, j, i] is what
+// input j adds to output kGroup g + i.
 struct Kernel {
-  Index first = 0;
-  Index taps = 1;
-  Index window = kGroup;
-  Index slide = 1;
-  std::vector<float> group_weights;  // (1 or number of groups, window, kGroup)
-
-  const float* weights(Index i) const { return group_weights.data() + (1 - slide) * i * window; }
+  bool whole = false;
+  Index radius = 0;
+  Index taps = 1;              // inputs of one output
+  std::vector<float> weights;  // (radius + 1,) of the centre and of each pair around it; whole: (groups, n, kGroup)
 };
 
 // The same kernel for bytes: weights of the centre and of each pair of neighbours around it, in 1/65536, summing to

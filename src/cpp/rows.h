@@ -2,7 +2,7 @@
 // other, whatever pixel, channel or (in a transposed panel) image row the samples belong to.
 //
 //   reduce     pixels  -> nodes    four nodes gain a weighted pixel row
-//   filter     nodes   -> nodes    four neighbouring outputs share a window of inputs
+//   filter     nodes   -> nodes    four neighbouring outputs share their inputs
 //   expand     nodes   -> pixels   a pixel row is a weighted sum of four nodes
 //   transpose  16 rows <-> a panel, in which the 16 values of one column lie together
 //
@@ -118,26 +118,26 @@ FASTBLUR_INLINE Vec multiply_add(Vec w, Vec x, Vec sum) {
     return add(sum, mul(w, x));
 }
 
-// Calls body(at, vectors) over [0, length), kUnroll vectors at a time while they last; then tail(at, samples left).
-template <class Body, class Tail>
+// Calls body(at, vectors) over [0, length), `unroll` vectors at a time while they last; then tail(at, samples left).
+template <int unroll = kUnroll, class Body, class Tail>
 FASTBLUR_INLINE void sweep(Index length, const Body& body, const Tail& tail) {
-  constexpr Index chunk = kUnroll * kLanes;
+  constexpr Index chunk = unroll * kLanes;
   Index at = 0;
-  for (; at + chunk <= length; at += chunk) body(at, std::integral_constant<int, kUnroll>{});
-  if constexpr (kUnroll == 4) {
+  for (; at + chunk <= length; at += chunk) body(at, std::integral_constant<int, unroll>{});
+  if constexpr (unroll == 4) {
     const Index vectors = (length - at) / kLanes;
     if (vectors == 3) body(at, std::integral_constant<int, 3>{});
     if (vectors == 2) body(at, std::integral_constant<int, 2>{});
     if (vectors == 1) body(at, std::integral_constant<int, 1>{});
     at += vectors * kLanes;
-  } else {
+  } else if constexpr (unroll > 1) {
     for (; at + kLanes <= length; at += kLanes) body(at, std::integral_constant<int, 1>{});
   }
   if (at < length) tail(at, length - at);
 }
-template <class Body>
+template <int unroll = kUnroll, class Body>
 FASTBLUR_INLINE void sweep_padded(Index length, const Body& body) {
-  sweep(padded(length), body, [](Index, Index) {});
+  sweep<unroll>(padded(length), body, [](Index, Index) {});
 }
 
 // node[start[r] + k][.] += weights[4 r + k] * rows[r][.] for k < 4 and the rows in turn. Node start[0] lies at `nodes`,
@@ -228,34 +228,79 @@ FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTR
         });
 }
 
-// outputs[i] = the sum over j of weights[kGroup j + i] * rows[j], i < kGroup. A long sum is taken in about sqrt(window)
-// parts, so that its rounding error grows with the square root of the window only.
+// outputs[i] = the sum over j < window of weights[kGroup j + i] * rows[j], i < kGroup: a row that is read as a whole.
 template <class S>
-void filter(const float* const* rows, const float* FASTBLUR_RESTRICT weights, Index window, float* const* outputs,
-            Index length) {
-  Index part = window;
-  if (window > 64)
-    for (part = 8; part * part < window;) part += 8;
+void filter_whole(const float* const* rows, const float* FASTBLUR_RESTRICT weights, Index window, float* const* outputs,
+                  Index length) {
   sweep_padded(length, [&](Index at, auto vectors) {
     constexpr int n = decltype(vectors)::value;
-    for (Index begin = 0; begin < window; begin += part) {
-      const Index end = begin + part < window ? begin + part : window;
-      Vec sum[kGroup][n];
-      for (int i = 0; i < kGroup; ++i)
-        for (int u = 0; u < n; ++u) sum[i][u] = zero();
-      for (Index j = begin; j < end; ++j) {
-        const Vec w[kGroup] = {splat(weights[kGroup * j]), splat(weights[kGroup * j + 1]),
-                               splat(weights[kGroup * j + 2]), splat(weights[kGroup * j + 3])};
-        for (int u = 0; u < n; ++u) {
-          const Vec x = load(rows[j] + at + u * kLanes);
-          for (int i = 0; i < kGroup; ++i) sum[i][u] = multiply_add<S>(w[i], x, sum[i][u]);
-        }
+    Vec sum[kGroup][n];
+    for (int i = 0; i < kGroup; ++i)
+      for (int u = 0; u < n; ++u) sum[i][u] = zero();
+    for (Index j = 0; j < window; ++j) {
+      const Vec w[kGroup] = {splat(weights[kGroup * j]), splat(weights[kGroup * j + 1]), splat(weights[kGroup * j + 2]),
+                             splat(weights[kGroup * j + 3])};
+      for (int u = 0; u < n; ++u) {
+        const Vec x = load(rows[j] + at + u * kLanes);
+        for (int i = 0; i < kGroup; ++i) sum[i][u] = multiply_add<S>(w[i], x, sum[i][u]);
       }
-      for (int i = 0; i < kGroup; ++i)
+    }
+    for (int i = 0; i < kGroup; ++i)
+      for (int u = 0; u < n; ++u) store(outputs[i] + at + u * kLanes, sum[i][u]);
+  });
+}
+
+// outputs[i] = weights[0] * centre[i] + the sum over 1 <= t <= radius of weights[t] * (centre[i - t] + centre[i + t]),
+// i < kGroup: half the multiplications, and from one t to the next the inputs on either side move by one, so that two
+// are read for four sums. Outside in, and a long sum in about sqrt(radius) parts, so that its rounding error grows with
+// the square root of the radius only.
+template <class S>
+void filter_pairs(const float* const* centre, const float* FASTBLUR_RESTRICT weights, Index radius,
+                  float* const* outputs, Index length) {
+  static_assert(kGroup == 4, "the steps are unrolled by hand");
+  Index part = radius;
+  if (radius > 32)
+    for (part = 8; part * part < radius; part += 8) {
+    }
+  sweep_padded<(kUnroll > 1 ? kUnroll / 2 : 1)>(length, [&](Index at, auto vectors) {
+    constexpr int n = decltype(vectors)::value;
+    const auto input = [&](Index j, int u) { return load(centre[j] + at + u * kLanes); };
+    for (Index outer = radius;; outer -= part) {
+      const Index inner = outer > part ? outer - part : 0;
+      Vec sum[4][n], low[4][n], high[4][n];  // of output i at distance t: low[i + d], high[i - d], d = outer - t, mod 4
+      for (int i = 0; i < 4; ++i)
+        for (int u = 0; u < n; ++u) {
+          sum[i][u] = zero();
+          low[i][u] = input(i - outer, u);
+          high[i][u] = input(i + outer, u);
+        }
+      const auto step = [&](Index t, auto moved) {
+        constexpr int d = decltype(moved)::value;
+        const Vec w = splat(weights[t]);
+        for (int u = 0; u < n; ++u) {
+          for (int i = 0; i < 4; ++i)
+            sum[i][u] = multiply_add<S>(w, add(low[(i + d) % 4][u], high[(i + 4 - d) % 4][u]), sum[i][u]);
+          low[d][u] = input(4 - t, u);
+          high[(7 - d) % 4][u] = input(t - 1, u);
+        }
+      };
+      Index t = outer;
+      for (; t - 4 >= inner; t -= 4) {
+        step(t, std::integral_constant<int, 0>{});
+        step(t - 1, std::integral_constant<int, 1>{});
+        step(t - 2, std::integral_constant<int, 2>{});
+        step(t - 3, std::integral_constant<int, 3>{});
+      }
+      if (t > inner) step(t, std::integral_constant<int, 0>{});
+      if (t > inner + 1) step(t - 1, std::integral_constant<int, 1>{});
+      if (t > inner + 2) step(t - 2, std::integral_constant<int, 2>{});
+      for (int i = 0; i < 4; ++i)
         for (int u = 0; u < n; ++u) {
           float* out = outputs[i] + at + u * kLanes;
-          store(out, begin == 0 ? sum[i][u] : add(load(out), sum[i][u]));
+          if (inner == 0) sum[i][u] = multiply_add<S>(splat(weights[0]), input(i, u), sum[i][u]);
+          store(out, outer == radius ? sum[i][u] : add(load(out), sum[i][u]));
         }
+      if (inner == 0) break;
     }
   });
 }
