@@ -95,7 +95,8 @@ class Blur {
     Item* dense = dense_ + slot * padded(count * channels_);
     if (y + kAhead < plane_.height) {
       const auto next = reinterpret_cast<std::uintptr_t>(plane_.row(y + kAhead) + x * plane_.column_stride);
-      for (Index at = 0; at < count * plane_.column_stride; at += kLine) prefetch(next + static_cast<std::uintptr_t>(at));
+      for (Index at = 0; at < count * plane_.column_stride; at += kLine)
+        prefetch(next + static_cast<std::uintptr_t>(at));
     }
     gather(plane_, y, x, count, dense);
     return dense;
@@ -193,7 +194,7 @@ class Blur {
         ahead_.some(kGroup);
         float* outputs[kGroup];
         for (Index i = 0; i < kGroup; ++i) outputs[i] = filtered_panel_ + (x - x1 + i) * column;
-        filter(h_.kernel, x, x1, outputs, column);
+        filter(h_.kernel, x, x1, outputs, 0, column);
       }
       float* rows[kPanel];
       for (Index i = 0; i < count; ++i) rows[i] = out[i] + x1 * channels_;
@@ -214,12 +215,14 @@ class Blur {
   }
   static Index padded_group(Index n) { return (n + kGroup - 1) / kGroup * kGroup; }
 
-  // The group of outputs from i on, where window_ was made for those from `begin` on.
-  void filter(const fastblur::Kernel& kernel, Index i, Index begin, float* const* outputs, Index length) const {
+  // The group of outputs from i on, where window_ was made for those from `first` on; samples [begin, end) of them.
+  void filter(const fastblur::Kernel& kernel, Index i, Index first, float* const* outputs, Index begin,
+              Index end) const {
     if (kernel.whole)
-      filter_whole<S>(window_, &kernel.weights[static_cast<std::size_t>(i * kernel.taps)], kernel.taps, outputs, length);
+      filter_whole<S>(window_, &kernel.weights[static_cast<std::size_t>(i * kernel.taps)], kernel.taps, outputs, begin,
+                      end);
     else
-      filter_pairs<S>(window_ + (i - begin + kernel.radius), kernel.weights.data(), kernel.radius, outputs, length);
+      filter_pairs<S>(window_ + (i - first + kernel.radius), kernel.weights.data(), kernel.radius, outputs, begin, end);
   }
 
   // --- along y, nodes to filtered nodes -------------------------------------------------------------------------
@@ -266,12 +269,15 @@ class Blur {
     ensure(low, high);
     const Index slot = low % ring_slots_;
     window_of(v_, k, stop, [&](Index i) { return node_row(smaller(larger(i, low), high), low, slot); });
-    for (Index group = k; group < stop; group += kGroup) {
-      ahead_.some(kGroup);
-      float* outputs[kGroup];
-      for (Index i = 0; i < kGroup; ++i) outputs[i] = node_rows_ + (group - k + i) * node_width_;
-      filter(v_.kernel, group, k, outputs, h_.nodes * channels_);
-    }
+    // So many samples of all the rows of the window stay in the first cache while each group reads them.
+    const Index tile = larger(padded(8192 / (high - low + 1)), 2 * kPanel);
+    for (Index x = 0; x < node_width_; x += tile)
+      for (Index group = k; group < stop; group += kGroup) {
+        ahead_.some(kGroup);
+        float* outputs[kGroup];
+        for (Index i = 0; i < kGroup; ++i) outputs[i] = node_rows_ + (group - k + i) * node_width_;
+        filter(v_.kernel, group, k, outputs, x, smaller(x + tile, node_width_));
+      }
     if (h_.spline) {
       const float* rows[kPanel];
       for (Index i = 0; i < kPanel; ++i) rows[i] = node_rows_ + smaller(i, stop - k - 1) * node_width_;

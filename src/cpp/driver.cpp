@@ -326,11 +326,11 @@ class Pixelate final : public Operation {
 
   Index units(const Plane& plane, Index box) const override { return cells(plane.height, call_.strength(box)); }
 
-  void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
-           const std::vector<StoredNodes>*, Ahead& ahead) override {
+  void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end, const std::vector<StoredNodes>*,
+           Ahead& ahead) override {
     const double block = call_.strength(box);
-    const MosaicJob job{plane, call_.mask(box, planes), cells(plane.height, block),
-                        cells(plane.width, block), planes.mirrored, &ahead};
+    const MosaicJob job{
+        plane, call_.mask(box, planes), cells(plane.height, block), cells(plane.width, block), planes.mirrored, &ahead};
     const Dtype dtype = call_.image(box).dtype;
     call_.kernels.mosaic(dtype, job, begin, end, this_worker().scratch(call_.kernels.mosaic_scratch(dtype, job)));
   }
@@ -350,8 +350,8 @@ class Fill final : public Operation {
 
   Index units(const Plane& plane, Index) const override { return plane.height; }
 
-  void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
-           const std::vector<StoredNodes>*, Ahead& ahead) override {
+  void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end, const std::vector<StoredNodes>*,
+           Ahead& ahead) override {
     const Image& image = call_.image(box);
     const Index item = item_size(image.dtype), channels = image.channels;
     const std::byte* value = values_[static_cast<std::size_t>(call_.image_index(box))];
@@ -464,7 +464,8 @@ class Schedule {
       for (std::size_t i = handful[static_cast<std::size_t>(h)]; i < handful[static_cast<std::size_t>(h) + 1]; ++i) {
         const Piece& p = pieces_[i];
         Ahead ahead;
-        if (i + 1 < pieces_.size()) ahead = ahead_of(call_.image(pieces_[i + 1].box), call_.working(pieces_[i + 1].box));
+        if (i + 1 < pieces_.size())
+          ahead = ahead_of(call_.image(pieces_[i + 1].box), call_.working(pieces_[i + 1].box));
         const Planes planes = planes_of(call_.image(p.box), call_.working(p.box));
         operation_.run(p.plane, planes, p.box, p.begin, p.end,
                        p.split < 0 ? nullptr : &splits_[static_cast<std::size_t>(p.split)]->stored, ahead);

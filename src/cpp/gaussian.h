@@ -23,10 +23,10 @@ Index border_index(Index i, Index n, Border border);
 // Outputs are filtered in groups of this many neighbours, which share each input that they load.
 constexpr Index kGroup = 4;
 
-// A filter whose output i is the sum over |t| <= radius of weights[|t|] * input[border_index(i + t)]. A kernel longer than
-// the row is folded onto one period of it, so the radius is at most n whatever the sigma. Where the row is shorter than
-// what a group of outputs reads, the group reads the whole row once, by weights of its own: weights[g, j, i] is what
-// input j adds to output kGroup g + i.
+// A filter whose output i is the sum over |t| <= radius of weights[|t|] * input[border_index(i + t)]. A kernel longer
+// than the row is folded onto one period of it, so the radius is at most n whatever the sigma. Where the row is shorter
+// than what a group of outputs reads, the group reads the whole row once, by weights of its own: weights[g, j, i] is
+// what input j adds to output kGroup g + i.
 struct Kernel {
   bool whole = false;
   Index radius = 0;

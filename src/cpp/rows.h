@@ -135,11 +135,6 @@ FASTBLUR_INLINE void sweep(Index length, const Body& body, const Tail& tail) {
   }
   if (at < length) tail(at, length - at);
 }
-template <int unroll = kUnroll, class Body>
-FASTBLUR_INLINE void sweep_padded(Index length, const Body& body) {
-  sweep<unroll>(padded(length), body, [](Index, Index) {});
-}
-
 // node[start[r] + k][.] += weights[4 r + k] * rows[r][.] for k < 4 and the rows in turn. Node start[0] lies at `nodes`,
 // the others follow `stride` apart; the first three have been begun before, the fourth too unless it is `fresh`, and
 // later ones have not. The four that a row adds to stay in registers until the rows have passed them. `ahead` bytes
@@ -222,17 +217,20 @@ FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTR
       }
     }
   };
-  sweep(length, [&](Index at, auto vectors) { values(at, vectors, put); },
-        [&](Index at, Index left) {
-          values(at, std::integral_constant<int, 1>{}, [&](Index r, Index i, Vec v) { put_part(r, i, v, left); });
-        });
+  sweep(
+      length, [&](Index at, auto vectors) { values(at, vectors, put); },
+      [&](Index at, Index left) {
+        values(at, std::integral_constant<int, 1>{}, [&](Index r, Index i, Vec v) { put_part(r, i, v, left); });
+      });
 }
 
 // outputs[i] = the sum over j < window of weights[kGroup j + i] * rows[j], i < kGroup: a row that is read as a whole.
+// Samples [begin, end) of them, whole vectors, as those of filter_pairs.
 template <class S>
 void filter_whole(const float* const* rows, const float* FASTBLUR_RESTRICT weights, Index window, float* const* outputs,
-                  Index length) {
-  sweep_padded(length, [&](Index at, auto vectors) {
+                  Index begin, Index end) {
+  const auto body = [&](Index offset, auto vectors) {
+    const Index at = begin + offset;
     constexpr int n = decltype(vectors)::value;
     Vec sum[kGroup][n];
     for (int i = 0; i < kGroup; ++i)
@@ -247,7 +245,8 @@ void filter_whole(const float* const* rows, const float* FASTBLUR_RESTRICT weigh
     }
     for (int i = 0; i < kGroup; ++i)
       for (int u = 0; u < n; ++u) store(outputs[i] + at + u * kLanes, sum[i][u]);
-  });
+  };
+  sweep(end - begin, body, [](Index, Index) {});
 }
 
 // outputs[i] = weights[0] * centre[i] + the sum over 1 <= t <= radius of weights[t] * (centre[i - t] + centre[i + t]),
@@ -256,13 +255,14 @@ void filter_whole(const float* const* rows, const float* FASTBLUR_RESTRICT weigh
 // the square root of the radius only.
 template <class S>
 void filter_pairs(const float* const* centre, const float* FASTBLUR_RESTRICT weights, Index radius,
-                  float* const* outputs, Index length) {
+                  float* const* outputs, Index begin, Index end) {
   static_assert(kGroup == 4, "the steps are unrolled by hand");
   Index part = radius;
   if (radius > 32)
     for (part = 8; part * part < radius; part += 8) {
     }
-  sweep_padded<(kUnroll > 1 ? kUnroll / 2 : 1)>(length, [&](Index at, auto vectors) {
+  const auto body = [&](Index offset, auto vectors) {
+    const Index at = begin + offset;
     constexpr int n = decltype(vectors)::value;
     const auto input = [&](Index j, int u) { return load(centre[j] + at + u * kLanes); };
     for (Index outer = radius;; outer -= part) {
@@ -302,7 +302,8 @@ void filter_pairs(const float* const* centre, const float* FASTBLUR_RESTRICT wei
         }
       if (inner == 0) break;
     }
-  });
+  };
+  sweep<(kUnroll > 1 ? kUnroll / 2 : 1)>(end - begin, body, [](Index, Index) {});
 }
 
 // panel[c][0..15] = rows[0..15][c] for c < columns. `ahead` as for reduce.
