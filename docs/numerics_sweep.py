@@ -35,6 +35,7 @@ class Quality:
 
 
 BYTE_REACH = 9  # the largest radius of the direct filter for bytes, level_path()
+SHORTEST = 16  # kShortest: rows up to this long are filtered by the full kernel
 
 LEVEL = Quality("level (uint8)", 1.2, 3.5, 1.36, 3.2)
 FINE = Quality("fine (uint16, floats)", 2.2, 4.0, 2.0, 3.75)
@@ -68,9 +69,10 @@ def axis_matrix(n: int, sigma: float, border: str, quality: Quality) -> tuple[Ma
     cells = max(1, math.ceil(extent / (sigma / math.sqrt(quality.coarse_sigma**2 + 2 / 3))))
     d = extent / cells
     nodes = cells + (0 if border == "symmetric" else 1) + (4 if border == "replicate" else 0)
-    short = quality is LEVEL and int(quality.tail * sigma + 0.5) <= BYTE_REACH
-    if short or d < quality.least_spacing or n <= nodes + 2:
-        return kernel_matrix(n, sigma, min(int(4 * sigma + 0.5), int(quality.tail * sigma + 0.5)), border), False
+    full, reach = int(4 * sigma + 0.5), int(quality.tail * sigma + 0.5)
+    bytes_ = quality is LEVEL and 1 <= reach <= BYTE_REACH
+    if bytes_ or n <= SHORTEST or d < quality.least_spacing or n <= nodes + 2:
+        return kernel_matrix(n, sigma, full if n <= SHORTEST and not bytes_ else min(full, reach), border), False
 
     offset = {"reflect": 0.0, "symmetric": 0.5 / d - 0.5, "replicate": 2.0}[border]
     # Reduce: each node is the weighted mean of the pixels around it, in the row as the border continues it.

@@ -56,6 +56,26 @@ def test_fork_after_use() -> None:
     run_python(PRELUDE, EXPECTED, code)
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted in /proc")
+def test_a_forked_child_starts_threads_of_its_own() -> None:
+    """The parent's are not there after a fork: without new ones the child would be right, but on one core."""
+    code = """
+        def threads():
+            return len(os.listdir("/proc/self/task"))
+
+        before = threads()
+        answer()
+        assert threads() > before
+        pid = os.fork()
+        if pid == 0:
+            before = threads()
+            answer()
+            os._exit(0 if threads() > before else 3)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    """
+    run_python(PRELUDE, code)
+
+
 def test_fork_of_a_fork() -> None:
     code = """
         assert answer() == expected

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "dispatch.h"
+#include "half.h"
 #include "thread_pool.h"
 
 namespace fastblur {
@@ -32,14 +33,6 @@ struct Planes {
   }
 };
 
-float half_to_float(std::uint16_t h) {
-  const int exponent = (h >> 10) & 31, fraction = h & 1023;
-  const float magnitude = exponent == 31  ? (fraction != 0 ? NAN : INFINITY)
-                          : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
-                                          : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
-  return (h & 0x8000) != 0 ? -magnitude : magnitude;
-}
-
 // Whether every value of a float32 plane is below 2^-100. Usually the first looked at is not.
 bool is_tiny(const Plane& plane) {
   for (Index y = 0; y < plane.height; ++y)
@@ -63,7 +56,7 @@ void take_pivot(Plane& plane, Dtype dtype) {
       std::memcpy(&plane.pivot[c], sample, sizeof(float));
       largest = std::max(largest, std::fabs(plane.pivot[c]));
     } else if (dtype == Dtype::f16) {
-      std::uint16_t bits;
+      Half bits;
       std::memcpy(&bits, sample, sizeof bits);
       plane.pivot[c] = half_to_float(bits);
     }

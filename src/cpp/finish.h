@@ -122,6 +122,11 @@ class Finish {
     const double yy = static_cast<double>(y);
     if (mask_.shape == Mask::Shape::rectangle) {
       const double dy = std::fmax(std::fmax(mask_.y1 - yy, yy - (mask_.y2 - 1)), 0.0);
+      // All rows between the marked box's top and bottom have the weights of the row before.
+      if (dy == masked_dy_ && x == masked_x_ && pixels == masked_pixels_) return;
+      masked_dy_ = dy;
+      masked_x_ = x;
+      masked_pixels_ = pixels;
       // Between the marked box's sides the distance is dy alone: one weight, so only the feathered ends need a root
       // each.
       const auto inside = [&](double edge) {
@@ -161,6 +166,8 @@ class Finish {
   bool packed_;
   const float* pivot_;
   float* weights_ = nullptr;
+  double masked_dy_ = 0;  // what weights_ was made for
+  Index masked_x_ = 0, masked_pixels_ = 0;
   Item* dense_ = nullptr;
 };
 

@@ -18,7 +18,8 @@ struct Quality {
 constexpr Quality kLevel{1.2, 3.5, 1.36, 3.2};
 constexpr Quality kFine{2.2, 4.0, 2.0, 3.75};
 
-// Rows up to this long are filtered as they are: fewer steps cost less than fewer multiplications.
+// Rows up to this long are filtered as they are, and by the kernel's full length: fewer steps cost less than fewer
+// multiplications.
 constexpr Index kShortest = 16;
 
 // The reference truncates its kernel at 4 sigma, which makes it narrower than a full Gaussian by 0.054 %. Matching a
@@ -336,16 +337,16 @@ void plan_axis(const AxisKey& key, Axis& axis) {
   axis.spline = false;
 
   const double full_radius = key.radius >= 0 ? static_cast<double>(key.radius) : std::floor(4 * sigma + 0.5);
-  if (key.accuracy == static_cast<int>(Accuracy::exact)) {
-    make_kernel(n, sigma, full_radius, key.border, axis.kernel);
-    return;
-  }
   if (key.accuracy == static_cast<int>(Accuracy::bytes)) {
     const double reach = std::floor(kLevel.tail * sigma + 0.5);
     axis.kernel.whole = false;
     axis.kernel.radius = static_cast<Index>(reach);
     axis.kernel.taps = 2 * axis.kernel.radius + 1;
     make_byte_kernel(sigma, static_cast<Index>(reach), axis.bytes);
+    return;
+  }
+  if (key.accuracy == static_cast<int>(Accuracy::exact) || n <= kShortest) {
+    make_kernel(n, sigma, full_radius, key.border, axis.kernel);
     return;
   }
   const Quality& quality = key.accuracy == static_cast<int>(Accuracy::level) ? kLevel : kFine;
@@ -356,8 +357,8 @@ void plan_axis(const AxisKey& key, Axis& axis) {
   const double spacing = extent / cells;
   const double radius = std::min(full_radius, std::floor(quality.tail * sigma + 0.5));
   const Index nodes = static_cast<Index>(cells) + (centred ? 0 : 1) + (key.border == Border::replicate ? 4 : 0);
-  // The direct filter where the spline would alias, and where it is the cheaper: rows of a few pixels.
-  if (!(spacing >= quality.least_spacing) || n <= std::max(nodes + 2, kShortest)) {
+  // The direct filter where the spline would alias, and where it would save nothing.
+  if (!(spacing >= quality.least_spacing) || n <= nodes + 2) {
     make_kernel(n, sigma, radius, key.border, axis.kernel);
     return;
   }

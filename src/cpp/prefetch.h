@@ -4,16 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compiler.h"
+
 #if defined(_M_X64)
 #include <immintrin.h>
-#endif
-
-#if defined(__GNUC__) || defined(__clang__)
-#define FASTBLUR_INLINE inline __attribute__((always_inline))
-#define FASTBLUR_RESTRICT __restrict__
-#else
-#define FASTBLUR_INLINE __forceinline
-#define FASTBLUR_RESTRICT __restrict
 #endif
 
 namespace fastblur {

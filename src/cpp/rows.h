@@ -13,6 +13,7 @@
 
 #include "gaussian.h"
 #include "image.h"
+#include "prefetch.h"
 #include "simd.h"
 
 namespace {

@@ -1,0 +1,12 @@
+// What compilers spell differently.
+#pragma once
+
+// Inlined wherever it is called, so that no copy of it that was compiled for one instruction set is ever linked into
+// the code of another.
+#if defined(__GNUC__) || defined(__clang__)
+#define FASTBLUR_INLINE inline __attribute__((always_inline))
+#define FASTBLUR_RESTRICT __restrict__
+#else
+#define FASTBLUR_INLINE __forceinline
+#define FASTBLUR_RESTRICT __restrict
+#endif
