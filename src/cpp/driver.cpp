@@ -17,6 +17,7 @@ namespace {
 // Less work than this is done before another thread has woken up.
 constexpr double kWorthAThread = 65536;  // samples
 constexpr double kLeastPiece = 16384;
+constexpr Index kMostSeams = 768 * 1024;  // bytes for each thread: beyond that a box gets one band per thread
 
 // The planes of a box: one of interleaved channels, or one per channel where each lies by itself.
 struct Planes {
@@ -475,6 +476,9 @@ class Schedule {
       const double samples = call_.samples(box) / static_cast<double>(planes.count);
       auto bands = static_cast<Index>(std::min(samples / piece, static_cast<double>(units / 8)));
       bands = std::max<Index>(std::min<Index>(bands, 2 * threads_), 1);
+      // Two bands to a thread even out their work; where rows are wide, what they share weighs more than that.
+      if (bands > threads_ && blur_ != nullptr && (bands - 1) * seam(plane, box) > threads_ * kMostSeams)
+        bands = threads_;
       std::vector<Index> edges;
       for (Index b = 0; b <= bands; ++b) edges.push_back(b * units / bands);
       std::int32_t split = -1;
@@ -484,6 +488,13 @@ class Schedule {
         pieces_.push_back({plane, box, edges[b], edges[b + 1], cost, split});
       }
     }
+  }
+
+  // Bytes of the nodes that two neighbouring bands share.
+  Index seam(const Plane& plane, Index box) const {
+    Worker& worker = this_worker();
+    const Index rows = worker.axis(blur_->key(box, plane.height)).kernel.taps + 8;
+    return rows * worker.axis(blur_->key(box, plane.width)).nodes * plane.channels * static_cast<Index>(sizeof(float));
   }
 
   // Nodes that more than one band of pixel rows has a part in, as input or as output.
