@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -175,3 +175,25 @@ def test_an_image_beyond_2_gigabytes_by_index() -> None:
     image[-50:, -60:] = patch
     fastblur.gaussian_blur(image, [(39_940, 69_950, 40_000, 70_000)], 5, out=image)
     assert bits(image[-50:, -60:]) == bits(fastblur.gaussian_blur(patch, None, 5))
+
+
+@pytest.mark.parametrize("method", ["auto", "direct"])
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 4.0, 30.0])
+def test_the_largest_floats_do_not_overflow_wherever_they_stand(
+    sigma: float, method: Literal["auto", "direct"]
+) -> None:
+    behind_a_small_one = np.full((40, 40), 1.8e38, np.float32)
+    behind_a_small_one[0, 0] = 0
+    rng = np.random.default_rng(0)
+    both_signs = np.where(rng.random((60, 50)) < 0.5, np.float32(3.4e38), np.float32(-3.4e38))
+    for image in (behind_a_small_one, both_signs):
+        assert np.isfinite(fastblur.gaussian_blur(image, None, sigma, method=method)).all()
+        assert np.isfinite(fastblur.gaussian_blur(image, None, sigma, method=method, shape="ellipse", feather=3)).all()
+        assert np.isfinite(fastblur.pixelate(image, None, 3, shape="ellipse", feather=3)).all()
+        assert np.isfinite(fastblur.fill(image, [(9, 9, 30, 30)], -3e38, shape="ellipse", feather=3)).all()
+
+
+def test_a_large_value_fills_a_tiny_image() -> None:
+    result = fastblur.fill(np.zeros((20, 20), np.float32), [(3, 3, 15, 15)], 3e20, shape="ellipse")
+    assert result[9, 9] == np.float32(3e20)
+    assert set(result.ravel().tolist()) == {0.0, float(np.float32(3e20))}

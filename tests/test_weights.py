@@ -96,3 +96,19 @@ def test_a_feather_from_outside_reaches_in(kind: str) -> None:
     result = check(kind, image, box, 9, feather=12)
     assert working_box(image, box, 0, 12) == (0, 0, 10, 40)
     assert bits(result) != bits(image)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("scale", [1.0, 255.0, 6e4])
+def test_full_and_no_weight_are_exact_for_floats(dtype: str, scale: float) -> None:
+    """Under an ellipse a pixel is what it would be without one, or what it was: not a mixture of both and rounding."""
+    inside = np.hypot((np.arange(16)[:, None] - 7.5) / 8, (np.arange(16) - 7.5) / 8) <= 1
+    for seed in range(20):
+        image = (np.random.default_rng(seed).random((16, 16)) * scale).astype(dtype)
+        image[0, 0] = scale
+        for masked, whole in (
+            (fastblur.fill(image, None, 0.1, shape="ellipse"), fastblur.fill(image, None, 0.1)),
+            (fastblur.pixelate(image, None, 4, shape="ellipse"), fastblur.pixelate(image, None, 4)),
+            (fastblur.gaussian_blur(image, None, 2, shape="ellipse"), fastblur.gaussian_blur(image, None, 2)),
+        ):
+            np.testing.assert_array_equal(masked, np.where(inside, whole, image))

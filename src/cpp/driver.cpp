@@ -34,15 +34,26 @@ struct Planes {
   }
 };
 
-// Whether every value of a float32 plane is below 2^-100. Usually the first looked at is not.
+// float32 below this is summed as 2^kTinyPower times itself.
+constexpr float kTiny = 0x1p-100f;
+
+bool is_tiny(const std::byte* sample) {
+  float value;
+  std::memcpy(&value, sample, sizeof value);
+  return std::fabs(value) < kTiny;
+}
+// Whether all of one pixel's values are, side by side.
+bool is_tiny(const std::byte* pixel, Index channels) {
+  for (Index c = 0; c < channels; ++c)
+    if (!is_tiny(pixel + c * static_cast<Index>(sizeof(float)))) return false;
+  return true;
+}
+// Whether all values of a float32 plane are. Usually the first looked at is not.
 bool is_tiny(const Plane& plane) {
   for (Index y = 0; y < plane.height; ++y)
     for (Index x = 0; x < plane.width; ++x)
-      for (Index c = 0; c < plane.channels; ++c) {
-        float value;
-        std::memcpy(&value, plane.row(y) + x * plane.column_stride + c * plane.channel_stride, sizeof value);
-        if (!(std::fabs(value) < 0x1p-100f)) return false;
-      }
+      for (Index c = 0; c < plane.channels; ++c)
+        if (!is_tiny(plane.row(y) + x * plane.column_stride + c * plane.channel_stride)) return false;
   return true;
 }
 
@@ -63,10 +74,7 @@ void take_pivot(Plane& plane, Dtype dtype) {
     }
   }
   if (dtype != Dtype::f32) return;
-  if (largest >= 0x1p100f)
-    plane.power = kHugePower;
-  else if (largest < 0x1p-100f && is_tiny(plane))
-    plane.power = kTinyPower;
+  plane.power = largest < kTiny && is_tiny(plane) ? kTinyPower : kUsualPower;
   for (float& p : plane.pivot) p = std::ldexp(p, plane.power);
 }
 
@@ -353,7 +361,8 @@ class Fill final : public Operation {
     for (Index c = 0; c < channels; ++c)
       std::copy_n(value + (planes.reversed ? channels - 1 - c : c) * item, item, ordered + c * item);
     const Index channel = planes.count > 1 ? (plane.origin - planes.first.origin) / planes.stride : 0;
-    const FillJob job{plane, call_.mask(box, planes), ordered + channel * item, &ahead};
+    FillJob job{plane, call_.mask(box, planes), ordered + channel * item, &ahead};
+    if (plane.power == kTinyPower && !is_tiny(job.value, plane.channels)) job.plane.power = kUsualPower;
     call_.kernels.fill(image.dtype, job, begin, end,
                        this_worker().scratch(call_.kernels.fill_scratch(image.dtype, job)));
   }

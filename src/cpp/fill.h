@@ -15,8 +15,7 @@ class Fill {
   Fill(const FillJob& job, Arena& arena)
       : job_(job),
         plane_(job.plane),
-        pivot_(job.mask.everywhere ? nullptr : make_pivot<S>(plane_, arena)),
-        finish_(plane_, job.mask, plane_.width, pivot_, arena),
+        finish_(plane_, job.mask, plane_.width, nullptr, arena),
         row_(arena.take<Item>(padded(plane_.width * plane_.channels))),
         values_(job.mask.everywhere ? nullptr : arena.take<float>(padded(plane_.width * plane_.channels))) {}
 
@@ -25,10 +24,8 @@ class Fill {
     for (Index i = 0; i < length; i += plane_.channels)
       std::memcpy(row_ + i, job_.value, static_cast<std::size_t>(plane_.channels) * sizeof(Item));
     if (values_ != nullptr)
-      for (Index i = 0; i < length; i += kLanes) {
-        const float* p = pivot_at<S>(pivot_, i);
-        store(values_ + i, S::read_part(row_ + i, p, smaller(kLanes, length - i)));
-      }
+      for (Index i = 0; i < length; i += kLanes)
+        store(values_ + i, S::read_part(row_ + i, kNoPivot, smaller(kLanes, length - i)));
     for (Index y = begin; y < end; ++y) {
       job_.ahead->some(2);
       if (values_ != nullptr)
@@ -43,7 +40,6 @@ class Fill {
  private:
   const FillJob& job_;
   Plane plane_;
-  const float* pivot_;
   Finish<S> finish_;
   Item* row_;
   float* values_;  // the row as a mask mixes it

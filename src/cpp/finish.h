@@ -85,7 +85,7 @@ class Finish {
   bool direct() const { return packed_ && mask_.everywhere; }
   Item* row(Index y) const { return reinterpret_cast<Item*>(plane_.row(y)); }
 
-  // `values` are the float results of `pixels` pixels from (x, y), with the pivot taken away.
+  // `values` are the float results of `pixels` pixels from (x, y), with the pivot, where there is one, taken away.
   void put(Index y, Index x, Index pixels, const float* values) {
     const Index length = pixels * plane_.channels;
     const float* pivot = pivot_at<S>(pivot_, x * plane_.channels);
@@ -101,15 +101,18 @@ class Finish {
     } else {
       mask_row(y, x, pixels);
       if (!packed_) gather(plane_, y, x, pixels, dense_);
+      // The pivot comes back before the mixing, so that a weight of zero keeps the pixel and a weight of one the value.
       for (Index at = 0; at < length; at += kLanes) {
-        const float* p = pivot_at<S>(pivot, at);
         const Index left = smaller(kLanes, length - at);
-        const Vec old = left == kLanes ? S::read(out + at, p) : S::read_part(out + at, p, left);
-        const Vec mixed = add(old, mul(load(weights_ + at), sub(load(values + at), old)));
+        const Vec old = left == kLanes ? S::read(out + at, kNoPivot) : S::read_part(out + at, kNoPivot, left);
+        const Vec value = pivot != nullptr ? add(load(values + at), load(pivot + at)) : load(values + at);
+        const Vec weight = load(weights_ + at), change = sub(value, old);
+        const Vec mixed =
+            where_half(weight, sub(value, mul(sub(splat(1), weight), change)), add(old, mul(weight, change)));
         if (left == kLanes)
-          S::write(out + at, mixed, p);
+          S::write(out + at, mixed, kNoPivot);
         else
-          S::write_part(out + at, mixed, p, left);
+          S::write_part(out + at, mixed, kNoPivot, left);
       }
     }
     if (!packed_) scatter(plane_, y, x, pixels, dense_);

@@ -18,8 +18,8 @@ struct Image {
   Dtype dtype;
 };
 
-// Powers of two by which float32 values at the ends of the range are scaled: see Plane::power.
-constexpr int kHugePower = -2, kTinyPower = 60;
+// Powers of two by which float32 values are scaled: see Plane::power.
+constexpr int kUsualPower = -3, kTinyPower = 60;
 
 // The working box of an image (or of one channel of it) as `height` rows of `width` pixels of `channels` samples.
 // Rows run along whichever image axis is the denser in memory.
@@ -30,7 +30,7 @@ struct Plane {
   // The first pixel of a float plane, as it was before anything was written: near the others, so that sums lose least
   // when it is taken away from them.
   float pivot[4];
-  int power;  // float32 is taken times 2^power: not 0 only for values at the ends of its range
+  int power;  // float32 is taken times 2^power; 0 for the other dtypes
 
   // The samples of a row lie one after the other, so that a row can be read and written in place.
   bool packed(std::ptrdiff_t item) const {

@@ -12,8 +12,6 @@ namespace {
 // Calls `f` with the sample type of a plane of this dtype.
 template <class F>
 inline auto with_sample(fastblur::Dtype dtype, const fastblur::Plane& plane, const F& f) {
-  if (plane.power < 0) return f(F32Scaled<fastblur::kHugePower>{});
-  if (plane.power > 0) return f(F32Scaled<fastblur::kTinyPower>{});
   switch (dtype) {
     case fastblur::Dtype::u8:
       return f(U8{});
@@ -22,7 +20,8 @@ inline auto with_sample(fastblur::Dtype dtype, const fastblur::Plane& plane, con
     case fastblur::Dtype::f16:
       return f(F16{});
     default:
-      return f(F32{});
+      if (plane.power == fastblur::kTinyPower) return f(F32<fastblur::kTinyPower>{});
+      return f(F32<fastblur::kUsualPower>{});
   }
 }
 

@@ -25,12 +25,10 @@ template <>
 struct ColumnSum<F16> {
   using Type = double;
 };
-template <>
-struct ColumnSum<F32> {
+template <int power>
+struct ColumnSum<F32<power>> {
   using Type = double;
 };
-template <int power>
-struct ColumnSum<F32Scaled<power>> : ColumnSum<F32> {};
 
 template <class S>
 FASTBLUR_INLINE auto summand(typename S::Item item) {
@@ -63,8 +61,7 @@ class Mosaic {
         plane_(job.plane),
         length_(plane_.width * plane_.channels),
         packed_(plane_.packed(sizeof(Item))),
-        pivot_(job.mask.everywhere ? nullptr : make_pivot<S>(plane_, arena)),
-        finish_(plane_, job.mask, plane_.width, pivot_, arena),
+        finish_(plane_, job.mask, plane_.width, nullptr, arena),
         sums_(arena.take<Sum>(padded(length_))),
         dense_(arena.take<Item>(padded(length_))),
         values_(job.mask.everywhere ? nullptr : arena.take<float>(padded(length_))) {}
@@ -112,7 +109,7 @@ class Mosaic {
         for (Index x = left; x < right; ++x) sum += sums_[x * channels + c];
         const double mean = static_cast<double>(sum) / area;
         if (values_ != nullptr) {
-          const float value = without_pivot(mean, c);
+          const float value = as_read(mean);
           for (Index x = left; x < right; ++x) values_[x * channels + c] = value;
         } else {
           const Item value = rounded<S>(mean);
@@ -127,20 +124,15 @@ class Mosaic {
                          : cell_edge(j, job_.columns, plane_.width);
   }
 
-  // As S::read would have it.
-  float without_pivot(double mean, Index c) const {
-    mean = std::ldexp(mean, plane_.power);
-    if constexpr (S::floating) return static_cast<float>(mean - static_cast<double>(pivot_[c]));
-    if constexpr (std::is_same<S, U16>::value) return static_cast<float>(mean - 32768.0);
-    (void)c;
-    return static_cast<float>(mean);
+  // As S::read would have it, without a pivot.
+  float as_read(double mean) const {
+    return static_cast<float>(std::ldexp(mean, plane_.power) - (std::is_same<S, U16>::value ? 32768.0 : 0.0));
   }
 
   const MosaicJob& job_;
   Plane plane_;
   Index length_;
   bool packed_;
-  const float* pivot_;
   Finish<S> finish_;
   Sum* sums_;
   Item* dense_;    // a row of pixels going in, and the row of the mosaic going out

@@ -63,22 +63,10 @@ struct F16 {
     store_half_part(p, add(v, load(pivot)), count);
   }
 };
-struct F32 {
-  using Item = float;
-  static constexpr bool floating = true;
-  static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) { return sub(load(p), load(pivot)); }
-  static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
-    return sub(load_part(p, count), load(pivot));
-  }
-  static FASTBLUR_INLINE void write(Item* p, Vec v, const float* pivot) { store(p, add(v, load(pivot))); }
-  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float* pivot, Index count) {
-    store_part(p, add(v, load(pivot)), count);
-  }
-};
-// float32 at the ends of its range, as 2^power times itself: a quarter, so that differences of the largest values do
-// not overflow, or 2^60, so that sums of the smallest keep their bits. The pivot is scaled already.
+// float32 as 2^power times itself: an eighth, so that neither the difference of two values nor the sum of two such
+// differences overflows, or 2^60, so that sums of the smallest keep their bits. The pivot is scaled already.
 template <int power>
-struct F32Scaled {
+struct F32 {
   using Item = float;
   static constexpr bool floating = true;
   static constexpr float scale = power < 0 ? 1.0f / (1ll << -power) : 1.0f * (1ll << power);
@@ -95,6 +83,9 @@ struct F32Scaled {
     store_part(p, mul(add(v, load(pivot)), splat(1 / scale)), count);
   }
 };
+// No pivot: for values that are taken as they are.
+alignas(64) constexpr float kNoPivot[16] = {};
+
 // Scratch: floats without a pivot, on behalf of the sample type `Of`.
 template <class Of>
 struct Scratch {

@@ -39,6 +39,9 @@ FASTBLUR_INLINE Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
 FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
 FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }  // a b + c
+FASTBLUR_INLINE Vec where_half(Vec w, Vec a, Vec b) {  // a where w is at least a half, b elsewhere
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(w, splat(0.5f), _CMP_GE_OQ), b, a);
+}
 
 FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
@@ -160,6 +163,9 @@ FASTBLUR_INLINE Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
 FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
 FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }
 FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
+FASTBLUR_INLINE Vec where_half(Vec w, Vec a, Vec b) {
+  return _mm256_blendv_ps(b, a, _mm256_cmp_ps(w, splat(0.5f), _CMP_GE_OQ));
+}
 
 FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
@@ -241,6 +247,10 @@ FASTBLUR_INLINE Vec add(Vec a, Vec b) { return _mm_add_ps(a, b); }
 FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return _mm_sub_ps(a, b); }
 FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return _mm_mul_ps(a, b); }
 FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return _mm_add_ps(_mm_mul_ps(a, b), c); }
+FASTBLUR_INLINE Vec where_half(Vec w, Vec a, Vec b) {
+  const Vec mask = _mm_cmpge_ps(w, splat(0.5f));
+  return _mm_or_ps(_mm_and_ps(mask, a), _mm_andnot_ps(mask, b));
+}
 
 FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
   std::int32_t four;
@@ -312,6 +322,7 @@ FASTBLUR_INLINE Vec add(Vec a, Vec b) { return vaddq_f32(a, b); }
 FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return vsubq_f32(a, b); }
 FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return vmulq_f32(a, b); }
 FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
+FASTBLUR_INLINE Vec where_half(Vec w, Vec a, Vec b) { return vbslq_f32(vcgeq_f32(w, splat(0.5f)), a, b); }
 
 FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
   std::uint32_t four;
@@ -373,6 +384,7 @@ FASTBLUR_INLINE Vec add(Vec a, Vec b) { return a + b; }
 FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return a - b; }
 FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return a * b; }
 FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return a * b + c; }
+FASTBLUR_INLINE Vec where_half(Vec w, Vec a, Vec b) { return w >= 0.5f ? a : b; }
 FASTBLUR_INLINE Vec load(const std::uint8_t* p) { return static_cast<float>(*p); }
 FASTBLUR_INLINE Vec load(const std::uint16_t* p) { return static_cast<float>(*p); }
 FASTBLUR_INLINE Vec load_half(const Half* p) { return half_to_float(*p); }
