@@ -21,6 +21,23 @@ constexpr Index kAhead = 8;           // pixel rows between what is read and wha
 constexpr Index kRows = 8;            // pixel rows per call of a kernel: as many memory streams at a time
 constexpr Index kColumns = 32;        // columns of a panel per call
 
+// The pivot of the plane, repeated along a row: what the float types take away from every sample.
+template <class S>
+inline const float* make_pivot(const Plane& plane, Arena& arena) {
+  if constexpr (S::floating) {
+    const Index length = plane.width * plane.channels;
+    float* pivot = arena.take<float>(padded(length));
+    if (pivot == nullptr) return nullptr;
+    for (Index i = 0; i < length; i += plane.channels)
+      for (Index c = 0; c < plane.channels; ++c) pivot[i + c] = plane.pivot[c];
+    for (Index i = length; i < padded(length); ++i) pivot[i] = 0;
+    return pivot;
+  } else {
+    (void)plane, (void)arena;
+    return nullptr;
+  }
+}
+
 template <class S>
 class Blur {
   using Item = typename S::Item;

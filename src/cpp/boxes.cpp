@@ -100,6 +100,11 @@ Boxes resolve_boxes(const Rows& rows, BoxFormat format, const std::int64_t* size
   return boxes;
 }
 
+std::int64_t cells_along(std::int64_t length, double block) {
+  const double least = std::max(1.0, std::ceil(block));
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(length) / least));
+}
+
 std::vector<std::int32_t> overlap_levels(const std::int32_t* image, const std::int32_t* working, std::int64_t count) {
   constexpr std::size_t kFew = 256;
   constexpr std::int32_t kCells = 64;  // of the grid, along each axis

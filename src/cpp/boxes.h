@@ -33,6 +33,9 @@ struct Boxes {
   std::vector<double> strength;       // sigma or block size, in pixels
 };
 
+// Cells of a mosaic along a side of so many pixels: as many of at least ceil(block) pixels as fit, and at least one.
+std::int64_t cells_along(std::int64_t length, double block);
+
 // A box's level is above that of every earlier box of its image that it overlaps: boxes of one level may be done in
 // any order. Where an image has many boxes they are compared through a grid, and those that share a cell count as
 // overlapping. `image` is (count,), `working` (count, 4).

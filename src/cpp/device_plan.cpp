@@ -351,16 +351,10 @@ struct Cells {
   Index columns, rows, width, height;  // how many, and the size of the largest
 
   explicit Cells(const Item& item) {
-    const double block = std::max(std::ceil(item.record.strength), 1.0);
-    columns = count(item.width, block);
-    rows = count(item.height, block);
+    columns = cells_along(item.width, item.record.strength);
+    rows = cells_along(item.height, item.record.strength);
     width = divide_up(item.width, columns);
     height = divide_up(item.height, rows);
-  }
-
- private:
-  static Index count(Index n, double block) {
-    return std::max<Index>(static_cast<Index>(static_cast<double>(n) / block), 1);
   }
 };
 

@@ -59,23 +59,19 @@ bool is_tiny(const Plane& plane) {
 
 // Reads the plane's first pixel. To be called before anything of the box is written.
 void take_pivot(Plane& plane, Dtype dtype) {
-  plane.power = 0;
-  float largest = 0;
+  plane.power = dtype != Dtype::f32 ? 0 : is_tiny(plane) ? kTinyPower : kUsualPower;
   for (Index c = 0; c < plane.channels; ++c) {
     const std::byte* sample = plane.origin + c * plane.channel_stride;
     plane.pivot[c] = 0;
     if (dtype == Dtype::f32) {
       std::memcpy(&plane.pivot[c], sample, sizeof(float));
-      largest = std::max(largest, std::fabs(plane.pivot[c]));
+      plane.pivot[c] = std::ldexp(plane.pivot[c], plane.power);
     } else if (dtype == Dtype::f16) {
       Half bits;
       std::memcpy(&bits, sample, sizeof bits);
       plane.pivot[c] = half_to_float(bits);
     }
   }
-  if (dtype != Dtype::f32) return;
-  plane.power = largest < kTiny && is_tiny(plane) ? kTinyPower : kUsualPower;
-  for (float& p : plane.pivot) p = std::ldexp(p, plane.power);
 }
 
 Planes planes_of(const Image& image, const std::int32_t* box) {
@@ -326,23 +322,22 @@ class Pixelate final : public Operation {
  public:
   explicit Pixelate(const Call& call) : call_(call) {}
 
-  Index units(const Plane& plane, Index box) const override { return cells(plane.height, call_.strength(box)); }
+  Index units(const Plane& plane, Index box) const override { return cells_along(plane.height, call_.strength(box)); }
 
   void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end, const std::vector<StoredNodes>*,
            Ahead& ahead) override {
     const double block = call_.strength(box);
-    const MosaicJob job{
-        plane, call_.mask(box, planes), cells(plane.height, block), cells(plane.width, block), planes.mirrored, &ahead};
+    const MosaicJob job{plane,
+                        call_.mask(box, planes),
+                        cells_along(plane.height, block),
+                        cells_along(plane.width, block),
+                        planes.mirrored,
+                        &ahead};
     const Dtype dtype = call_.image(box).dtype;
     call_.kernels.mosaic(dtype, job, begin, end, this_worker().scratch(call_.kernels.mosaic_scratch(dtype, job)));
   }
 
  private:
-  // As many cells of at least ceil(block) pixels as fit.
-  static Index cells(Index length, double block) {
-    const double b = std::max(1.0, std::ceil(block));
-    return std::max<Index>(1, static_cast<Index>(std::floor(static_cast<double>(length) / b)));
-  }
   const Call& call_;
 };
 

@@ -174,21 +174,4 @@ class Finish {
   Item* dense_ = nullptr;
 };
 
-// The pivot of the plane, repeated along a row: what the float types take away from every sample.
-template <class S>
-inline const float* make_pivot(const Plane& plane, Arena& arena) {
-  if constexpr (S::floating) {
-    const Index length = plane.width * plane.channels;
-    float* pivot = arena.take<float>(padded(length));
-    if (pivot == nullptr) return nullptr;
-    for (Index i = 0; i < length; i += plane.channels)
-      for (Index c = 0; c < plane.channels; ++c) pivot[i + c] = plane.pivot[c];
-    for (Index i = length; i < padded(length); ++i) pivot[i] = 0;
-    return pivot;
-  } else {
-    (void)plane, (void)arena;
-    return nullptr;
-  }
-}
-
 }  // namespace

@@ -84,7 +84,7 @@ struct F32 {
   }
 };
 // No pivot: for values that are taken as they are.
-alignas(64) constexpr float kNoPivot[16] = {};
+alignas(64) constexpr float kNoPivot[kPanel] = {};
 
 // Scratch: floats without a pivot, on behalf of the sample type `Of`.
 template <class Of>
