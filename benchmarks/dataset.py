@@ -258,9 +258,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fastblur-") as root:
         results = measure(Path(root), options.images, options.seed, options.sample, options.entries)
     print(table(results))
-    folder = (store.QUICK if options.quick else store.RESULTS) / fastblur.__version__
     store.write(
-        folder / f"{machine.slug()}-dataset.json",
+        store.path(options.quick, f"{machine.slug()}-dataset"),
         {"fastblur": fastblur.__version__, "machine": machine.describe(), **results},
     )
 

@@ -556,7 +556,7 @@ def main() -> None:
     for what, measured, target, met in targets(report):
         print(f"{'met   ' if met else 'MISSED'} {what}: {measured:.3g}, target {target:g}")
     device = re.sub(r"[^a-z0-9]+", "-", report["machine"]["device"].lower()).strip("-")
-    path = (store.QUICK if options.quick else store.RESULTS) / fastblur.__version__ / f"gpu-{device}.json"
+    path = store.path(options.quick, f"gpu-{device}")
     store.write(path, report)
     print(
         f"copy {bandwidth / 1e12:.2f} TB/s; first call {report['first_call_s']}; wrote {path.relative_to(store.ROOT)}"

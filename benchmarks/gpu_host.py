@@ -2,7 +2,8 @@
 
 The driver is a stand-in (cuda_stub.c) that returns at once, and nothing is compiled for a device. What is timed is all
 that fastblur does itself, from Python's call to the last launch, and nothing of what the CUDA driver and the array
-library's allocator do. Median and quartiles over 2,000 calls, in microseconds. Needs a C compiler and numba-cuda.
+library's allocator do. Median and quartiles over 2,000 calls, in microseconds, go into
+``benchmarks/results/<version>/<machine>-gpu-host.json``. Needs a C compiler and numba-cuda.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import fastblur
-from benchmarks import native
+from benchmarks import machine, native, store
 from benchmarks.gpu import faces
 from benchmarks.timing import spread
 from fastblur.cuda import backend, driver
@@ -86,9 +87,15 @@ def main() -> None:
             images, rows, sides, out=images
         ),
     }
+    calls = {}
     for name, call in loads.items():
         times = spread(microseconds(call, CALLS // 10 if "images" in name else CALLS))
+        calls[name] = times
         print(f"{name:42} {times['median']:8.1f}   ({times['q1']:.1f} to {times['q3']:.1f})")
+    store.write(
+        store.path(quick=False, name=f"{machine.slug()}-gpu-host"),
+        {"fastblur": fastblur.__version__, "machine": machine.describe(), "microseconds": calls},
+    )
 
 
 if __name__ == "__main__":

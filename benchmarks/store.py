@@ -17,9 +17,9 @@ QUICK = ROOT / "build" / "benchmarks"
 Results = dict[str, Any]
 
 
-def path(quick: bool) -> Path:
-    """Where this machine's results of the installed version lie; quick ones are not kept with the others."""
-    return (QUICK if quick else RESULTS) / fastblur.__version__ / f"{machine.slug()}.json"
+def path(quick: bool, name: str | None = None) -> Path:
+    """Where results of the installed version lie, by default this machine's; quick ones are kept apart."""
+    return (QUICK if quick else RESULTS) / fastblur.__version__ / f"{name or machine.slug()}.json"
 
 
 def read(file: Path) -> Results:
