@@ -20,7 +20,6 @@ from fastblur import reference
 
 Matrix = npt.NDArray[np.float64]
 BORDERS = ("reflect", "symmetric", "replicate")
-TRUNCATED_SIGMA = 1 - 0.0003  # kTruncatedSigma
 
 
 @dataclass(frozen=True)
@@ -30,15 +29,15 @@ class Quality:
     name: str
     coarse_sigma: float
     coarse_tail: float
-    least_spacing: float
     tail: float
 
 
-BYTE_REACH = 9  # the largest radius of the direct filter for bytes, level_path()
+BYTE_REACH = 8  # the largest radius of the direct filter for bytes, level_path()
+LEAST_SPACING, LEAST_REPLICATED = 1.55, 1.8  # kLeastSpacing, kLeastReplicated
 SHORTEST = 16  # kShortest: rows up to this long are filtered by the full kernel
 
-LEVEL = Quality("level (uint8)", 1.2, 3.5, 1.36, 3.2)
-FINE = Quality("fine (uint16, floats)", 2.2, 4.0, 2.0, 3.75)
+LEVEL = Quality("level (uint8)", 1.0, 3.5, 3.2)
+FINE = Quality("fine (uint16, floats)", 1.8, 3.5, 3.75)
 
 
 def fold(weights: Matrix, first: npt.NDArray[np.int64], n: int, border: str) -> Matrix:
@@ -49,10 +48,10 @@ def fold(weights: Matrix, first: npt.NDArray[np.int64], n: int, border: str) -> 
     return np.asarray(flat, np.float64).reshape(len(first), n)
 
 
-def kernel_matrix(n: int, sigma: float, radius: int, border: str) -> Matrix:
-    """The (n, n) matrix of the sampled Gaussian, cut at `radius`."""
-    i = np.arange(-radius, radius + 1)
-    kernel = np.exp(-0.5 * np.square(i / sigma))
+def kernel_matrix(n: int, sigma: float, radius: int, border: str, fourth: float = 0) -> Matrix:
+    """The (n, n) matrix of the sampled Gaussian, cut at `radius`, with `fourth` times the fourth Hermite polynomial."""
+    x = np.arange(-radius, radius + 1) / sigma
+    kernel = np.exp(-0.5 * x**2) * (1 + fourth * (x**4 - 6 * x**2 + 3))
     return fold(np.tile(kernel / kernel.sum(), (n, 1)), np.arange(n) - radius, n, border)
 
 
@@ -71,19 +70,19 @@ def axis_matrix(n: int, sigma: float, border: str, quality: Quality) -> tuple[Ma
     nodes = cells + (0 if border == "symmetric" else 1) + (4 if border == "replicate" else 0)
     full, reach = int(4 * sigma + 0.5), int(quality.tail * sigma + 0.5)
     bytes_ = quality is LEVEL and 1 <= reach <= BYTE_REACH
-    if bytes_ or n <= SHORTEST or d < quality.least_spacing or n <= nodes + 2:
+    least = LEAST_REPLICATED if border == "replicate" else LEAST_SPACING
+    if bytes_ or n <= SHORTEST or d < least or n <= nodes + 2:
         return kernel_matrix(n, sigma, full if n <= SHORTEST and not bytes_ else min(full, reach), border), False
 
     offset = {"reflect": 0.0, "symmetric": 0.5 / d - 0.5, "replicate": 2.0}[border]
-    # Reduce: each node is the weighted mean of the pixels around it, in the row as the border continues it.
+    # Reduce: each node is a weighted sum of the pixels around it, in the row as the border continues it.
     position = (np.arange(nodes) - offset) * d
     first = np.floor(position - 2 * d).astype(np.int64)
     x = first[:, None] + np.arange(math.ceil(4 * d) + 2)
-    weights = cubic((x - position[:, None]) / d)
-    reduce = fold(weights / weights.sum(axis=1, keepdims=True), first, n, border)
-    # Filter: sigma^2 = d^2 (s^2 + 1/3 + 1/3).
-    coarse = math.sqrt((TRUNCATED_SIGMA * sigma / d) ** 2 - 2 / 3)
-    smooth = kernel_matrix(nodes, coarse, math.ceil(quality.coarse_tail * coarse), border)
+    reduce = fold(cubic((x - position[:, None]) / d) / d, first, n, border)
+    # Filter: sigma^2 = d^2 (s^2 + 1/3 + 1/3), and the fourth cumulant that the splines lack.
+    s2 = (sigma / d) ** 2 - 2 / 3
+    smooth = kernel_matrix(nodes, s2**0.5, math.ceil(quality.coarse_tail * s2**0.5), border, 1 / (360 * s2**2))
     # Expand: the spline through these coefficients, at each pixel.
     u = np.arange(n) / d + offset
     first = np.floor(u).astype(np.int64) - 1
@@ -101,7 +100,9 @@ def installed_matrix(n: int, sigma: float, border: str) -> Matrix:
 
 def error(matrix: Matrix, n: int, sigma: float, border: str) -> float:
     exact = kernel_matrix(n, sigma, int(4 * sigma + 0.5), border)
-    return float(np.abs(matrix - exact).sum(axis=1).max() / 2)
+    difference = matrix - exact
+    # The rows of both sum to one, the spline's but for a few parts in 10^5.
+    return float(np.maximum(np.maximum(difference, 0).sum(axis=1), np.maximum(-difference, 0).sum(axis=1)).max())
 
 
 def attack(n: int, sigma: float, border: str) -> tuple[float, float]:
@@ -120,6 +121,13 @@ def attack(n: int, sigma: float, border: str) -> tuple[float, float]:
 def sigmas(per_octave: int) -> list[float]:
     count = round(per_octave * math.log2(500 / 0.1))
     return [0.1 * 5000 ** (i / count) for i in range(count + 1)]
+
+
+def tightest(n: int, border: str, quality: Quality) -> list[float]:
+    """Sigmas at which the grid is as coarse as the quality allows."""
+    extent = n if border == "symmetric" else n - 1
+    cells = {max(1, round(extent / d)) for d in (1.6, 2, 2.5, 3, 4, 6)}
+    return [extent / m * math.sqrt(quality.coarse_sigma**2 + 2 / 3) * (1 + 1e-9) for m in sorted(cells)]
 
 
 def main() -> None:
@@ -143,7 +151,7 @@ def main() -> None:
         for border in BORDERS:
             worst = {True: (0.0, 0, 0.0), False: (0.0, 0, 0.0)}
             for n in lengths[1:]:
-                for sigma in strengths:
+                for sigma in [*strengths, *tightest(n, border, quality)]:
                     matrix, spline = axis_matrix(n, sigma, border, quality)
                     worst[spline] = max(worst[spline], (error(matrix, n, sigma, border), n, sigma))
             for spline, (largest, n, sigma) in worst.items():

@@ -21,10 +21,10 @@ constexpr Index kAhead = 8;           // pixel rows between what is read and wha
 constexpr Index kRows = 8;            // pixel rows per call of a kernel: as many memory streams at a time
 constexpr Index kColumns = 32;        // columns of a panel per call
 
-// The pivot of the plane, repeated along a row: what the float types take away from every sample.
+// The pivot of the plane, repeated along a row: what is taken away from every sample.
 template <class S>
 inline const float* make_pivot(const Plane& plane, Arena& arena) {
-  if constexpr (S::floating) {
+  if constexpr (S::pivoted) {
     const Index length = plane.width * plane.channels;
     float* pivot = arena.take<float>(padded(length));
     if (pivot == nullptr) return nullptr;

@@ -70,6 +70,10 @@ void take_pivot(Plane& plane, Dtype dtype) {
       Half bits;
       std::memcpy(&bits, sample, sizeof bits);
       plane.pivot[c] = half_to_float(bits);
+    } else if (dtype == Dtype::u16) {
+      std::uint16_t value;
+      std::memcpy(&value, sample, sizeof value);
+      plane.pivot[c] = value;
     }
   }
 }

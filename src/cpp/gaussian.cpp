@@ -10,21 +10,20 @@ namespace {
 // Numbers chosen by docs/numerics.md's worst-case sweep over box sizes, sigmas and borders. `tail` is the kernel
 // radius in sigmas of the direct path: the mass beyond it on both axes, times the range, is an error of its own.
 struct Quality {
-  double coarse_sigma;   // s, at least, in cells
-  double coarse_tail;    // radius of the coarse kernel in units of s
-  double least_spacing;  // d, at least, in pixels; below it the sampled spline aliases
-  double tail;           // radius of the direct kernel in units of sigma
+  double coarse_sigma;  // s, at least, in cells
+  double coarse_tail;   // radius of the coarse kernel in units of s
+  double tail;          // radius of the direct kernel in units of sigma
 };
-constexpr Quality kLevel{1.2, 3.5, 1.36, 3.2};
-constexpr Quality kFine{2.2, 4.0, 2.0, 3.75};
+constexpr Quality kLevel{1.0, 3.5, 3.2};
+constexpr Quality kFine{1.8, 3.5, 3.75};
+
+// The spline's grid is this wide at least, in pixels: where it is finer, the direct filter is the faster. Replicated
+// pixels ask for more: two nodes stand for all beyond an end, as if each of those were the sum of the same samples.
+constexpr double kLeastSpacing = 1.55, kLeastReplicated = 1.8;
 
 // Rows up to this long are filtered as they are, and by the kernel's full length: fewer steps cost less than fewer
 // multiplications.
 constexpr Index kShortest = 16;
-
-// The reference truncates its kernel at 4 sigma, which makes it narrower than a full Gaussian by 0.054 %. Matching a
-// little more than half of that halves the spline's largest error.
-constexpr double kTruncatedSigma = 1 - 0.0003;
 
 // A row this short may be read as a whole by every group of outputs: its weights are a square of this side.
 constexpr Index kLongestWhole = 64;
@@ -60,10 +59,24 @@ void store(const std::vector<double>& weights, Index n, Border border, Kernel& k
   }
 }
 
-double gaussian(double i, double sigma) { return i == 0 ? 1.0 : std::exp(-0.5 * (i / sigma) * (i / sigma)); }
+// exp(-i^2 / 2 sigma^2) (1 + fourth He4(i / sigma)), with He4(x) = x^4 - 6 x^2 + 3: a Gaussian, and the first term of
+// the Edgeworth series that gives it a fourth cumulant of 24 `fourth` sigma^4.
+class Gaussian {
+ public:
+  explicit Gaussian(double sigma, double fourth = 0) : sigma_(sigma), fourth_(fourth) {}
+  double sigma() const { return sigma_; }
+  double operator()(double i) const {
+    const double x2 = i == 0 ? 0.0 : i / sigma_ * (i / sigma_), gaussian = std::exp(-0.5 * x2);
+    return gaussian == 0 ? 0.0 : gaussian * (1 + fourth_ * (x2 * (x2 - 6) + 3));
+  }
 
-// exp(-i^2 / 2 sigma^2) for |i| <= radius over its sum, folded onto a row of n.
-void make_kernel(Index n, double sigma, double radius, Border border, Kernel& kernel) {
+ private:
+  double sigma_, fourth_;
+};
+
+// The Gaussian for |i| <= radius over its sum, folded onto a row of n.
+void make_kernel(Index n, const Gaussian& gaussian, double radius, Border border, Kernel& kernel) {
+  const double sigma = gaussian.sigma();
   radius = std::min(radius, std::ceil(39 * sigma));  // beyond 39 sigma a weight is zero even in float64
   const double length = static_cast<double>(n);
   std::vector<double> weights;
@@ -75,18 +88,18 @@ void make_kernel(Index n, double sigma, double radius, Border border, Kernel& ke
     // Everything beyond the row is one of its two end pixels: the tail's whole mass goes to the taps at -n and n.
     const double reach = std::min(radius, length);
     const auto r = static_cast<Index>(reach);
-    double inside = 1;
+    double inside = -gaussian(0);  // counted twice below
     weights.assign(static_cast<std::size_t>(2 * r + 1), 0.0);
     for (Index i = 0; i <= r; ++i) {
-      const double w = gaussian(static_cast<double>(i), sigma);
+      const double w = gaussian(static_cast<double>(i));
       weights[static_cast<std::size_t>(r + i)] = weights[static_cast<std::size_t>(r - i)] = w;
-      if (i > 0) inside += 2 * w;
+      inside += 2 * w;
     }
     if (radius > reach) {
       // The sum over |i| <= radius, by the midpoint rule once the kernel is smooth enough for it to be exact.
       double total = inside;
       if (radius - reach < 4096) {
-        for (double i = reach + 1; i <= radius; ++i) total += 2 * gaussian(i, sigma);
+        for (double i = reach + 1; i <= radius; ++i) total += 2 * gaussian(i);
       } else {
         total = sigma * std::sqrt(2 * std::acos(-1.0)) * std::erf((radius + 0.5) / (sigma * std::sqrt(2.0)));
         if (!(total < std::numeric_limits<double>::max())) total = 2 * radius + 1;
@@ -106,8 +119,7 @@ void make_kernel(Index n, double sigma, double radius, Border border, Kernel& ke
     const auto r = static_cast<Index>(radius);
     weights.resize(static_cast<std::size_t>(2 * r + 1));
     double sum = 0;
-    for (Index i = -r; i <= r; ++i)
-      sum += weights[static_cast<std::size_t>(i + r)] = gaussian(static_cast<double>(i), sigma);
+    for (Index i = -r; i <= r; ++i) sum += weights[static_cast<std::size_t>(i + r)] = gaussian(static_cast<double>(i));
     for (double& w : weights) w /= sum;
     store(weights, n, border, kernel);
     return;
@@ -132,7 +144,7 @@ void make_kernel(Index n, double sigma, double radius, Border border, Kernel& ke
     const auto r = static_cast<Index>(radius);
     Index slot = ((-r - first) % period + period) % period;
     for (Index i = -r; i <= r; ++i) {
-      const double w = gaussian(static_cast<double>(i), sigma);
+      const double w = gaussian(static_cast<double>(i));
       weights[static_cast<std::size_t>(slot)] += w;
       sum += w;
       if (++slot == period) slot = 0;
@@ -147,15 +159,15 @@ void make_kernel(Index n, double sigma, double radius, Border border, Kernel& ke
 
 // Rounding each weight to 1/65536 leaves a sum a little off, which would shift constant areas: what is left over goes
 // from each weight to the next, outside in, and the centre takes the rest.
-void make_byte_kernel(double sigma, Index radius, ByteKernel& kernel) {
+void make_byte_kernel(const Gaussian& gaussian, Index radius, ByteKernel& kernel) {
   kernel.radius = radius;
   kernel.weights.assign(static_cast<std::size_t>(radius + 1), 0);
-  double sum = 1;
-  for (Index i = 1; i <= radius; ++i) sum += 2 * gaussian(static_cast<double>(i), sigma);
+  double sum = gaussian(0);
+  for (Index i = 1; i <= radius; ++i) sum += 2 * gaussian(static_cast<double>(i));
   double carried = 0;
   Index total = 0;
   for (Index i = radius; i >= 1; --i) {
-    const double exact = 65536 * gaussian(static_cast<double>(i), sigma) / sum + carried;
+    const double exact = 65536 * gaussian(static_cast<double>(i)) / sum + carried;
     const double rounded = std::floor(exact + 0.5);
     carried = exact - rounded;
     kernel.weights[static_cast<std::size_t>(i)] = static_cast<std::uint16_t>(rounded);
@@ -195,7 +207,6 @@ class SplinePlan {
     for (Index i = 0; i < reach; ++i) near_end(i);
     for (Index i = reach; i < half; ++i) inner(i);
     for (Index i = half; i < n_; ++i) mirror(i);
-    normalise();
   }
 
  private:
@@ -209,7 +220,10 @@ class SplinePlan {
     double b[4];
     cubic(u - static_cast<double>(k), b);
     start(i) = k - 1;
-    for (Index t = 0; t < 4; ++t) reduce(i)[t] = expand(i)[t] = static_cast<float>(b[t]);
+    for (Index t = 0; t < 4; ++t) {
+      expand(i)[t] = static_cast<float>(b[t]);
+      reduce(i)[t] = static_cast<float>(b[t] * inverse_);
+    }
   }
 
   void near_end(Index i) {
@@ -235,7 +249,7 @@ class SplinePlan {
     start(i) = static_cast<std::int32_t>(first);
     for (Index t = 0; t < 4; ++t) {
       expand(i)[t] = static_cast<float>(up[t]);
-      reduce(i)[t] = static_cast<float>(down[t]);
+      reduce(i)[t] = static_cast<float>(down[t] * inverse_);
     }
   }
 
@@ -255,20 +269,6 @@ class SplinePlan {
         const double x = std::fabs(2.0 - inverse_ * static_cast<double>(c) - static_cast<double>(t));
         if (x < 2) down[t] += x < 1 ? 2.0 / 3 - x * x + 0.5 * x * x * x : (2 - x) * (2 - x) * (2 - x) / 6;
       }
-  }
-
-  // Makes each node a weighted mean. The pixels between two nodes are summed first: they share their four nodes.
-  void normalise() {
-    std::vector<float> sum(static_cast<std::size_t>(nodes_ + 4), 0.0f);
-    for (Index i = 0, stop; i < n_; i = stop) {
-      float four[4] = {0, 0, 0, 0};
-      for (stop = i; stop < n_ && start(stop) == start(i); ++stop)
-        for (Index t = 0; t < 4; ++t) four[t] += reduce(stop)[t];
-      for (Index t = 0; t < 4; ++t) sum[static_cast<std::size_t>(start(i) + t)] += four[t];
-    }
-    for (float& s : sum) s = s > 0 ? 1 / s : 0;
-    for (Index i = 0; i < n_; ++i)
-      for (Index t = 0; t < 4; ++t) reduce(i)[t] *= sum[static_cast<std::size_t>(start(i) + t)];
   }
 
   Index n_, nodes_;
@@ -325,7 +325,7 @@ void Axis::needed(Index begin, Index end, Index& low, Index& high) const {
 
 Accuracy level_path(double sigma) {
   const double reach = kLevel.tail * sigma + 0.5;  // before it is cut to whole pixels
-  return reach >= 1 && reach < 10 ? Accuracy::bytes : Accuracy::level;
+  return reach >= 1 && reach < 9 ? Accuracy::bytes : Accuracy::level;
 }
 
 void plan_axis(const AxisKey& key, Axis& axis) {
@@ -342,11 +342,11 @@ void plan_axis(const AxisKey& key, Axis& axis) {
     axis.kernel.whole = false;
     axis.kernel.radius = static_cast<Index>(reach);
     axis.kernel.taps = 2 * axis.kernel.radius + 1;
-    make_byte_kernel(sigma, static_cast<Index>(reach), axis.bytes);
+    make_byte_kernel(Gaussian(sigma), static_cast<Index>(reach), axis.bytes);
     return;
   }
   if (key.accuracy == static_cast<int>(Accuracy::exact) || n <= kShortest) {
-    make_kernel(n, sigma, full_radius, key.border, axis.kernel);
+    make_kernel(n, Gaussian(sigma), full_radius, key.border, axis.kernel);
     return;
   }
   const Quality& quality = key.accuracy == static_cast<int>(Accuracy::level) ? kLevel : kFine;
@@ -358,16 +358,17 @@ void plan_axis(const AxisKey& key, Axis& axis) {
   const double radius = std::min(full_radius, std::floor(quality.tail * sigma + 0.5));
   const Index nodes = static_cast<Index>(cells) + (centred ? 0 : 1) + (key.border == Border::replicate ? 4 : 0);
   // The direct filter where the spline would alias, and where it would save nothing.
-  if (!(spacing >= quality.least_spacing) || n <= nodes + 2) {
-    make_kernel(n, sigma, radius, key.border, axis.kernel);
+  if (!(spacing >= (key.border == Border::replicate ? kLeastReplicated : kLeastSpacing)) || n <= nodes + 2) {
+    make_kernel(n, Gaussian(sigma), radius, key.border, axis.kernel);
     return;
   }
   axis.spline = true;
   axis.nodes = nodes;
   SplinePlan(n, spacing, nodes, key.border, axis.weights).make();
-  const double in_cells = kTruncatedSigma * sigma / spacing;
-  const double coarse = std::sqrt(in_cells * in_cells - 2.0 / 3);
-  make_kernel(nodes, coarse, std::ceil(quality.coarse_tail * coarse), key.border, axis.kernel);
+  // The spectra of the two splines, sinc^8(w / 2) = exp(-w^2 / 3 - w^4 / 360 - ..), times this are the Gaussian's.
+  const double variance = sigma / spacing * (sigma / spacing) - 2.0 / 3, coarse = std::sqrt(variance);
+  make_kernel(nodes, Gaussian(coarse, 1 / (360 * variance * variance)), std::ceil(quality.coarse_tail * coarse),
+              key.border, axis.kernel);
 }
 
 }  // namespace fastblur

@@ -4,7 +4,8 @@
 // the coarse nodes with a small sampled Gaussian, evaluate the spline back at every pixel (expand). The variances add,
 //     sigma^2 = d^2 (s^2 + 1/3 + 1/3),
 // with d the grid's spacing in pixels, s the coarse kernel's sigma in cells and 1/3 the variance of a cubic B-spline,
-// so the cost does not depend on sigma. docs/numerics.md has the derivation and the error bounds.
+// so the cost does not depend on sigma; the coarse kernel also makes up for the splines' fourth cumulant.
+// docs/numerics.md has the derivation and the error bounds.
 #pragma once
 
 #include <cstddef>
@@ -44,7 +45,7 @@ struct ByteKernel {
 // How pixels and coarse nodes meet: pixel i touches the nodes start[i] .. start[i] + 3 with these weights.
 struct Spline {
   std::vector<std::int32_t> start;  // (n,), growing by 0 or 1
-  std::vector<float> reduce;        // (n, 4): what the pixel adds to each node; a node's weights sum to one
+  std::vector<float> reduce;        // (n, 4): what the pixel adds to each node; a node's weights sum to about one
   std::vector<float> expand;        // (n, 4): what each node adds to the pixel; a pixel's weights sum to one
 };
 

@@ -27,8 +27,8 @@ struct Plane {
   std::byte* origin;
   std::ptrdiff_t height, width, channels;
   std::ptrdiff_t row_stride, column_stride, channel_stride;
-  // The first pixel of a float plane, as it was before anything was written: near the others, so that sums lose least
-  // when it is taken away from them.
+  // The first pixel, as it was before anything was written: near the others, so that sums lose least when it is taken
+  // away from them. Not for uint8, whose sums lose nothing that counts.
   float pivot[4];
   int power;  // float32 is taken times 2^power; 0 for the other dtypes
 

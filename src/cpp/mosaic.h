@@ -109,7 +109,7 @@ class Mosaic {
         for (Index x = left; x < right; ++x) sum += sums_[x * channels + c];
         const double mean = static_cast<double>(sum) / area;
         if (values_ != nullptr) {
-          const float value = as_read(mean);
+          const auto value = static_cast<float>(std::ldexp(mean, plane_.power));  // as S::read has it, without a pivot
           for (Index x = left; x < right; ++x) values_[x * channels + c] = value;
         } else {
           const Item value = rounded<S>(mean);
@@ -122,11 +122,6 @@ class Mosaic {
   Index column_edge(Index j) const {
     return job_.mirrored ? plane_.width - cell_edge(job_.columns - j, job_.columns, plane_.width)
                          : cell_edge(j, job_.columns, plane_.width);
-  }
-
-  // As S::read would have it, without a pivot.
-  float as_read(double mean) const {
-    return static_cast<float>(std::ldexp(mean, plane_.power) - (std::is_same<S, U16>::value ? 32768.0 : 0.0));
   }
 
   const MosaicJob& job_;

@@ -32,7 +32,7 @@ constexpr Index padded(Index n) { return (n + kPanel - 1) / kPanel * kPanel; }
 // The `_part` forms touch only the first `count` items.
 struct U8 {
   using Item = std::uint8_t;
-  static constexpr bool floating = false;
+  static constexpr bool floating = false, pivoted = false;
   static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return load(p); }
   static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) { return load_part(p, count); }
   static FASTBLUR_INLINE void write(Item* p, Vec v, const float*) { store(p, v); }
@@ -40,20 +40,19 @@ struct U8 {
 };
 struct U16 {
   using Item = std::uint16_t;
-  static constexpr bool floating = false;
-  static FASTBLUR_INLINE Vec middle() { return splat(32768.0f); }
-  static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return sub(load(p), middle()); }
-  static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) {
-    return sub(load_part(p, count), middle());
+  static constexpr bool floating = false, pivoted = true;
+  static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) { return sub(load(p), load(pivot)); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
+    return sub(load_part(p, count), load(pivot));
   }
-  static FASTBLUR_INLINE void write(Item* p, Vec v, const float*) { store(p, add(v, middle())); }
-  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float*, Index count) {
-    store_part(p, add(v, middle()), count);
+  static FASTBLUR_INLINE void write(Item* p, Vec v, const float* pivot) { store(p, add(v, load(pivot))); }
+  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float* pivot, Index count) {
+    store_part(p, add(v, load(pivot)), count);
   }
 };
 struct F16 {
   using Item = Half;
-  static constexpr bool floating = true;
+  static constexpr bool floating = true, pivoted = true;
   static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) { return sub(load_half(p), load(pivot)); }
   static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
     return sub(load_half_part(p, count), load(pivot));
@@ -68,7 +67,7 @@ struct F16 {
 template <int power>
 struct F32 {
   using Item = float;
-  static constexpr bool floating = true;
+  static constexpr bool floating = true, pivoted = true;
   static constexpr float scale = power < 0 ? 1.0f / (1ll << -power) : 1.0f * (1ll << power);
   static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) {
     return sub(mul(load(p), splat(scale)), load(pivot));
@@ -90,7 +89,7 @@ alignas(64) constexpr float kNoPivot[kPanel] = {};
 template <class Of>
 struct Scratch {
   using Item = float;
-  static constexpr bool floating = Of::floating;
+  static constexpr bool floating = Of::floating, pivoted = false;
   static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return load(p); }
   static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) { return load_part(p, count); }
 };
@@ -98,7 +97,7 @@ struct Scratch {
 // The pivot of a sample type that has one, at a place in the row.
 template <class S>
 FASTBLUR_INLINE const float* pivot_at(const float* pivot, Index at) {
-  return S::floating && pivot != nullptr ? pivot + at : nullptr;
+  return S::pivoted && pivot != nullptr ? pivot + at : nullptr;
 }
 
 // sum + w x. Only the float types fuse it: see simd.h.
