@@ -173,9 +173,10 @@ class Blur {
                 packed_ ? kAhead * plane_.row_stride : 0);
       reached = start[stop_run - 1] + 3;
     }
-    for (Index i = 0; i < 3; ++i)
-      std::memcpy(partial_ + i * row + x1 * channels_, node(end + i),
-                  static_cast<std::size_t>(count * channels_) * sizeof(float));
+    if (end < v_.nodes)
+      for (Index i = 0; i < 3; ++i)
+        std::memcpy(partial_ + i * row + x1 * channels_, node(end + i),
+                    static_cast<std::size_t>(count * channels_) * sizeof(float));
     const float* rows[kPanel];
     for (Index i = 0; i < kPanel; ++i) rows[i] = node(smaller(begin + i, end - 1));
     to_panel<Scratch<S>>(rows, count * channels_, panel_, nullptr, 0);
