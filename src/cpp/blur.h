@@ -55,7 +55,7 @@ class Blur {
         tile_(larger(kPanel, kTileSamples / channels_ / kPanel * kPanel)),
         packed_(plane_.packed(sizeof(Item))),
         pivot_(make_pivot<S>(plane_, arena)),
-        finish_(plane_, job.mask, width_, pivot_, arena) {
+        finish_(plane_, job.mask, kRows, smaller(tile_, width_) * channels_, pivot_, arena) {
     const Index length = padded(width_ * channels_);
     const Index tile_length = padded(smaller(tile_, width_) * channels_);
     const Index column = channels_ * kPanel;
@@ -351,12 +351,19 @@ class Blur {
       const float* weights = &v_.weights.expand[static_cast<std::size_t>(4 * y)];
       if (finish_.direct()) {
         Item* out[kRows];
-        for (Index r = y; r < stop_run; ++r) out[r - y] = finish_.row(r) + x * channels_;
+        for (Index r = y; r < stop_run; ++r) out[r - y] = finish_.row(r, x, r - y);
         const float* pivot = pivot_at<S>(pivot_, x * channels_);
         expand<S>(
             node, start + y, weights, stop_run - y, length,
             [&](Index r, Index at, Vec v) { S::write(out[r] + at, v, pivot_at<S>(pivot, at)); },
-            [&](Index r, Index at, Vec v, Index left) { S::write_part(out[r] + at, v, pivot_at<S>(pivot, at), left); });
+            [&](Index r, Index at, Vec v, Index left) {
+              // A row that is still to be scattered has room for whole vectors, and those are read back sooner.
+              if (packed_)
+                S::write_part(out[r] + at, v, pivot_at<S>(pivot, at), left);
+              else
+                S::write(out[r] + at, v, pivot_at<S>(pivot, at));
+            });
+        for (Index r = y; r < stop_run; ++r) finish_.written(r, x, count, r - y);
       } else {
         const Index stride = padded(length);
         const auto put = [&](Index r, Index at, Vec v) { store(finished_ + r * stride + at, v); };

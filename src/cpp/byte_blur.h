@@ -35,8 +35,8 @@ class ByteBlur {
         packed_(plane_.packed(1)),
         narrow_(length_ < kWordLanes),
         readable_(packed_ && !narrow_),
-        finish_(plane_, job.mask, plane_.width, nullptr, arena) {
-    stride_ = (length_ + kWidest + 63) / 64 * 64;
+        stride_((length_ + kWidest + 63) / 64 * 64),
+        finish_(plane_, job.mask, 1, stride_, nullptr, arena) {
     slots_ = readable_ ? radius_ + kRows : 2 * radius_ + 2 * kRows;
     saved_ = arena.take<std::uint8_t>(slots_ * stride_);
     rows_ = arena.take<std::uint16_t>(kRows * (stride_ + 2 * border_));
@@ -156,15 +156,17 @@ class ByteBlur {
     } else if (narrow_) {
       Words sum[1];
       sums(Places<1>{{0}}, sum);
-      store_words_part(finish_.row(y), level(sum[0]), length_);
+      store_words_part(finish_.row(y, 0, 0), level(sum[0]), length_);
+      finish_.written(y, 0, plane_.width, 0);
     } else {
-      std::uint8_t* out = finish_.row(y);
+      std::uint8_t* out = finish_.row(y, 0, 0);
       sweep_words([&](const auto& at) {
         constexpr int n = std::decay_t<decltype(at)>::size;
         Words sum[n];
         sums(at, sum);
         for (int u = 0; u < n; ++u) store_words(out + at[u], level(sum[u]));
       });
+      finish_.written(y, 0, plane_.width, 0);
     }
   }
 
@@ -211,9 +213,10 @@ class ByteBlur {
   bool packed_;
   bool narrow_;    // a row is less than a vector
   bool readable_;  // rows can be read where they lie in the image, as whole vectors
+  Index stride_;   // of a row of scratch
   Finish<U8> finish_;
 
-  Index stride_ = 0, slots_ = 0;
+  Index slots_ = 0;
   std::uint8_t* saved_ = nullptr;          // a ring of original rows
   std::uint16_t* rows_ = nullptr;          // kRows rows, filtered along y, with room for the border on both sides
   const std::uint8_t** window_ = nullptr;  // the original rows that they come from

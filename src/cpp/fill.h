@@ -15,7 +15,7 @@ class Fill {
   Fill(const FillJob& job, Arena& arena)
       : job_(job),
         plane_(job.plane),
-        finish_(plane_, job.mask, plane_.width, nullptr, arena),
+        finish_(plane_, job.mask, 1, plane_.width * plane_.channels, nullptr, arena),
         row_(arena.take<Item>(padded(plane_.width * plane_.channels))),
         values_(job.mask.everywhere ? nullptr : arena.take<float>(padded(plane_.width * plane_.channels))) {}
 

@@ -74,22 +74,27 @@ class Finish {
  public:
   using Item = typename S::Item;
 
-  Finish(const Plane& plane, const Mask& mask, Index most_pixels, const float* pivot, Arena& arena)
-      : plane_(plane), mask_(mask), packed_(plane.packed(sizeof(Item))), pivot_(pivot) {
-    const Index samples = padded(most_pixels * plane.channels);
-    if (!mask.everywhere) weights_ = arena.take<float>(samples);
-    if (!packed_) dense_ = arena.take<Item>(samples);
+  // At most `rows` rows of `samples` samples are begun before the first of them is put or written.
+  Finish(const Plane& plane, const Mask& mask, Index rows, Index samples, const float* pivot, Arena& arena)
+      : plane_(plane), mask_(mask), packed_(plane.packed(sizeof(Item))), pivot_(pivot), samples_(padded(samples)) {
+    if (!mask.everywhere) weights_ = arena.take<float>(samples_);
+    if (!packed_) dense_ = arena.take<Item>(rows * samples_);
   }
 
-  // Whether a kernel may write straight into row(y).
-  bool direct() const { return packed_ && mask_.everywhere; }
-  Item* row(Index y) const { return reinterpret_cast<Item*>(plane_.row(y)); }
+  // Without a mask a kernel need not put its values: it writes the samples from (x, y) on to row(), and says so after.
+  bool direct() const { return mask_.everywhere; }
+  Item* row(Index y, Index x, Index slot) const {
+    return packed_ ? reinterpret_cast<Item*>(plane_.row(y)) + x * plane_.channels : dense_ + slot * samples_;
+  }
+  void written(Index y, Index x, Index pixels, Index slot) {
+    if (!packed_) scatter(plane_, y, x, pixels, dense_ + slot * samples_);
+  }
 
   // `values` are the float results of `pixels` pixels from (x, y), with the pivot, where there is one, taken away.
   void put(Index y, Index x, Index pixels, const float* values) {
     const Index length = pixels * plane_.channels;
     const float* pivot = pivot_at<S>(pivot_, x * plane_.channels);
-    Item* out = packed_ ? row(y) + x * plane_.channels : dense_;
+    Item* out = row(y, x, 0);
     if (mask_.everywhere) {
       for (Index at = 0; at < length; at += kLanes) {
         const float* p = pivot_at<S>(pivot, at);
@@ -115,7 +120,7 @@ class Finish {
           S::write_part(out + at, mixed, kNoPivot, left);
       }
     }
-    if (!packed_) scatter(plane_, y, x, pixels, dense_);
+    written(y, x, pixels, 0);
   }
 
  private:
@@ -168,10 +173,11 @@ class Finish {
   Mask mask_;
   bool packed_;
   const float* pivot_;
+  Index samples_;  // of a row of dense_ and of weights_
   float* weights_ = nullptr;
   double masked_dy_ = 0;  // what weights_ was made for
   Index masked_x_ = 0, masked_pixels_ = 0;
-  Item* dense_ = nullptr;
+  Item* dense_ = nullptr;  // rows of a plane whose samples do not lie together
 };
 
 }  // namespace

@@ -61,7 +61,7 @@ class Mosaic {
         plane_(job.plane),
         length_(plane_.width * plane_.channels),
         packed_(plane_.packed(sizeof(Item))),
-        finish_(plane_, job.mask, plane_.width, nullptr, arena),
+        finish_(plane_, job.mask, 1, plane_.width * plane_.channels, nullptr, arena),
         sums_(arena.take<Sum>(padded(length_))),
         dense_(arena.take<Item>(padded(length_))),
         values_(job.mask.everywhere ? nullptr : arena.take<float>(padded(length_))) {}
