@@ -74,12 +74,11 @@ def open_images(images: Any, layout: str | None, out: Any) -> Batch:
 
 def image_sizes(arrays: Sequence[tuple[Sequence[int], str]]) -> npt.NDArray[np.int64]:
     """The (height, width) of every image of arrays of (shape, layout), a batch counting as its N images."""
-    rows = [
-        (shape[layout.index("H")], shape[layout.index("W")], shape[0] if layout[0] == "N" else 1)
-        for shape, layout in arrays
-    ]
-    table = np.array(rows, np.int64).reshape(-1, 3)
-    return table[:, :2].repeat(table[:, 2], axis=0)
+    rows = [(shape[layout.index("H")], shape[layout.index("W")]) for shape, layout in arrays]
+    sizes = np.array(rows, np.int64).reshape(-1, 2)
+    if all(layout[0] != "N" for _, layout in arrays):
+        return sizes
+    return sizes.repeat([shape[0] if layout[0] == "N" else 1 for shape, layout in arrays], axis=0)
 
 
 @dataclass

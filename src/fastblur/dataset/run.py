@@ -118,7 +118,7 @@ class _Run:
         job = Job(self._request.src, self._request.dst, self._request.parameters, self._key())
         pool: Pool[Item, Outcome, Job] = Pool(self._request.workers, worker.run_batch, worker.start, job, _crashed)
         try:
-            with closing(pool.run(self._batches())) as results:
+            with closing(pool.run(self._batches(resumed))) as results:
                 for outcomes in results:
                     self._waiting += outcomes
                     self._progress(len(outcomes))
@@ -183,14 +183,14 @@ class _Run:
             file.write(key)
         return key
 
-    def _batches(self) -> Iterator[list[Item]]:
+    def _batches(self, resumed: int) -> Iterator[list[Item]]:
         size = min(_BATCH, max(1, self._plan.files // (8 * self._request.workers)))
         batch: list[Item] = []
         for item in self._plan.items():
             if self._plan.exclusion.covers(item.path):
                 self._waiting.append(Outcome({"path": item.path, "status": "excluded"}, None))
                 self._progress(1)
-            elif not self._is_finished(item.path):
+            elif not (resumed and self._is_finished(item.path)):
                 batch.append(item)
                 if len(batch) == size:
                     yield batch

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import itemgetter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastblur.dataset.files.errors import ImageFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SOI, EOI, SOS, DQT, DHT, DRI, DAC, DNL, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xCC, 0xDC, 0xFE
 APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
@@ -104,24 +107,24 @@ class Layout:
         except KeyError as missing:
             raise ImageFileError("damaged", f"JPEG component without its quantisation table {missing}") from None
 
-    @property
+    @cached_property
     def jfif(self) -> Segment | None:
         """The JFIF header, if there is one."""
         return next((s for s in self.segments if s.marker == APP0 and s.payload.startswith(b"JFIF\0")), None)
 
-    @property
+    @cached_property
     def adobe(self) -> Segment | None:
         """Adobe's segment, which tells the colour transform, if there is one."""
         matching = (s for s in self.segments if s.marker == APP14 and s.payload.startswith(b"Adobe"))
         return next((s for s in matching if len(s.payload) >= 12), None)
 
-    @property
+    @cached_property
     def exif(self) -> bytes | None:
         """The first EXIF block, from its TIFF header on."""
         found = next((s for s in self.segments if s.marker == APP1 and s.payload.startswith(b"Exif\0")), None)
         return found.payload[6:] if found else None
 
-    @property
+    @cached_property
     def icc(self) -> bytes | None:
         """The ICC profile put together from its numbered chunks; None if there is none or a chunk is missing."""
         chunks: dict[int, bytes] = {}
@@ -134,7 +137,7 @@ class Layout:
             return None
         return b"".join(chunks[number] for number in sorted(chunks))
 
-    @property
+    @cached_property
     def colour(self) -> str:
         """``L``, ``YCbCr``, ``RGB``, ``CMYK`` or ``YCCK``, by the rules that libjpeg applies."""
         if len(self.components) == 1:
@@ -227,7 +230,9 @@ def _frame(segment: Segment) -> tuple[int, int, int, tuple[Component, ...]]:
     return segment.marker, width, height, components
 
 
-def _quantisation_tables(payload: bytes) -> dict[int, tuple[int, ...]]:
+# What was just written has the tables of its source, and images of one origin have the same.
+@lru_cache(64)
+def _quantisation_tables(payload: bytes) -> Mapping[int, tuple[int, ...]]:
     tables: dict[int, tuple[int, ...]] = {}
     position = 0
     while position < len(payload):
@@ -245,17 +250,18 @@ def require_complete(layout: Layout) -> None:
 
     A decoder shows what is missing as grey or as blur and says nothing.
     """
-    if any(0 in table for table in layout.component_tables):
+    if not all(map(all, layout.component_tables)):
         raise ImageFileError("damaged", "JPEG with a quantisation step of 0")
-    ids = [component.id for component in layout.components]
-    # Bits of each coefficient that are still to come, as a decoder tracks them; -1: nothing yet.
-    pending = {identity: [-1] * 64 for identity in ids}
+    # Bits of each coefficient that are still to come, as a decoder tracks them; -1: nothing yet. One entry stands for
+    # all 64 where no scan is progressive: each then carries its components whole.
+    tracked = 64 if layout.progressive else 1
+    pending = {component.id: [-1] * tracked for component in layout.components}
     for scan in layout.scans:
         payload = scan.payload
         count = payload[0] if payload else 0
         if len(payload) != 4 + 2 * count:
             raise ImageFileError("damaged", "JPEG scan header of a wrong length")
-        first, last, low = (payload[-3], payload[-2], payload[-1] & 15) if layout.progressive else (0, 63, 0)
+        first, last, low = (payload[-3], payload[-2], payload[-1] & 15) if layout.progressive else (0, 0, 0)
         for identity in payload[1 : 1 + 2 * count : 2]:
             if identity not in pending:
                 raise ImageFileError("damaged", f"JPEG scan of an unknown component {identity}")

@@ -39,17 +39,16 @@ def allowed_segments(layout: jm.Layout, metadata: Metadata) -> bytes:
 
 def with_segments(stream: bytes, segments: bytes) -> bytes:
     """An encoder's stream with these application segments in place of whatever APPn and COM segments it has."""
-    parts = [stream[:2], segments]
-    position = 2
-    while True:
-        marker = stream[position + 1]
+    view = memoryview(stream)
+    parts: list[bytes | memoryview] = [view[:2], segments]
+    position = kept = 2
+    while (marker := stream[position + 1]) != jm.SOS:
         end = position + 2 + int.from_bytes(stream[position + 2 : position + 4], "big")
-        if marker == jm.SOS:
-            break
-        if not (0xE0 <= marker <= 0xEF or marker == jm.COM):
-            parts.append(stream[position:end])
+        if 0xE0 <= marker <= 0xEF or marker == jm.COM:
+            parts.append(view[kept:position])
+            kept = end
         position = end
-    parts.append(stream[position:])
+    parts.append(view[kept:])
     return b"".join(parts)
 
 
@@ -58,12 +57,16 @@ def findings(data: bytes, layout: jm.Layout, metadata: Metadata) -> Counter[str]
     found: Counter[str] = Counter()
     seen: Counter[str] = Counter()
     for segment in layout.segments:
+        if segment.marker in jm.OF_THE_PICTURE:
+            if segment.marker != jm.DHT and holds_image(segment.payload):
+                found["embedded-image"] += 1
+            continue
         kind, allowed = _classify(segment, metadata, found)
         if allowed:
             seen[kind] += 1
-            if seen[kind] > 1 and kind in ("jfif", "exif", "adobe"):
+            if seen[kind] > 1 and kind != "icc":
                 found["duplicate-segment"] += 1
-        elif kind:
+        else:
             found[kind] += 1
     if seen["icc"]:
         profile = layout.icc
@@ -77,12 +80,8 @@ def findings(data: bytes, layout: jm.Layout, metadata: Metadata) -> Counter[str]
 
 
 def _classify(segment: jm.Segment, metadata: Metadata, found: Counter[str]) -> tuple[str, bool]:
-    """The kind of a segment and whether it may stay; EXIF findings go straight into `found`."""
+    """The kind of a segment that is not of the picture, and whether it may stay; EXIF findings go into `found`."""
     marker, payload = segment.marker, segment.payload
-    if marker in jm.OF_THE_PICTURE:
-        if marker != jm.DHT and holds_image(payload):
-            return "embedded-image", False
-        return "", True
     if marker == jm.APP0 and payload.startswith(b"JFIF\0"):
         if len(payload) > 14:
             return "jfif-thumbnail", False
