@@ -30,14 +30,25 @@ class Quality:
     coarse_sigma: float
     coarse_tail: float
     tail: float
+    second: float
+
+    @property
+    def variance(self) -> float:
+        """Of the spline, in cells."""
+        return 1 / 3 + 2 * self.second
 
 
 BYTE_REACH = 8  # the largest radius of the direct filter for bytes, level_path()
 LEAST_SPACING, LEAST_REPLICATED = 1.55, 1.8  # kLeastSpacing, kLeastReplicated
 SHORTEST = 16  # kShortest: rows up to this long are filtered by the full kernel
 
-LEVEL = Quality("level (uint8)", 1.0, 3.5, 3.2)
-FINE = Quality("fine (uint16, floats)", 1.8, 3.5, 3.75)
+LEVEL = Quality("level (uint8)", 0.85, 3.5, 3.2, 1 / 42)
+FINE = Quality("fine (uint16, floats)", 1.5, 3.5, 3.75, 1 / 42)
+FINE_REPLICATED = Quality("fine (uint16, floats)", 1.8, 3.5, 3.75, 0)
+
+
+def of_border(quality: Quality, border: str) -> Quality:
+    return FINE_REPLICATED if quality is FINE and border == "replicate" else quality
 
 
 def fold(weights: Matrix, first: npt.NDArray[np.int64], n: int, border: str) -> Matrix:
@@ -55,17 +66,19 @@ def kernel_matrix(n: int, sigma: float, radius: int, border: str, fourth: float 
     return fold(np.tile(kernel / kernel.sum(), (n, 1)), np.arange(n) - radius, n, border)
 
 
-def cubic(x: Matrix) -> Matrix:
-    """The cubic B-spline: support -2..2, sum over the integers one, variance 1/3."""
+def cubic(x: Matrix, second: float) -> Matrix:
+    """The cubic B-spline (support -2..2, sum over the integers one) plus `second` times its second derivative."""
     x = np.abs(x)
-    inner, outer = 2 / 3 - x * x + x**3 / 2, np.maximum(2 - x, 0) ** 3 / 6
+    inner = 2 / 3 - x * x + x**3 / 2 + second * (3 * x - 2)
+    outer = np.maximum(2 - x, 0) ** 3 / 6 + second * np.maximum(2 - x, 0)
     return np.where(x < 1, inner, outer)
 
 
 def axis_matrix(n: int, sigma: float, border: str, quality: Quality) -> tuple[Matrix, bool]:
     """The (n, n) matrix that the automatic path applies, and whether it is the spline's."""
+    quality = of_border(quality, border)
     extent = n if border == "symmetric" else n - 1
-    cells = max(1, math.ceil(extent / (sigma / math.sqrt(quality.coarse_sigma**2 + 2 / 3))))
+    cells = max(1, math.ceil(extent / (sigma / math.sqrt(quality.coarse_sigma**2 + 2 * quality.variance))))
     d = extent / cells
     nodes = cells + (0 if border == "symmetric" else 1) + (4 if border == "replicate" else 0)
     full, reach = int(4 * sigma + 0.5), int(quality.tail * sigma + 0.5)
@@ -79,14 +92,15 @@ def axis_matrix(n: int, sigma: float, border: str, quality: Quality) -> tuple[Ma
     position = (np.arange(nodes) - offset) * d
     first = np.floor(position - 2 * d).astype(np.int64)
     x = first[:, None] + np.arange(math.ceil(4 * d) + 2)
-    reduce = fold(cubic((x - position[:, None]) / d) / d, first, n, border)
-    # Filter: sigma^2 = d^2 (s^2 + 1/3 + 1/3), and the fourth cumulant that the splines lack.
-    s2 = (sigma / d) ** 2 - 2 / 3
-    smooth = kernel_matrix(nodes, s2**0.5, math.ceil(quality.coarse_tail * s2**0.5), border, 1 / (360 * s2**2))
+    reduce = fold(cubic((x - position[:, None]) / d, quality.second) / d, first, n, border)
+    # Filter: sigma^2 = d^2 (s^2 + twice the spline's variance), and the fourth cumulant that the splines lack.
+    s2 = (sigma / d) ** 2 - 2 * quality.variance
+    fourth = 1 / 360 + quality.second**2
+    smooth = kernel_matrix(nodes, s2**0.5, math.ceil(quality.coarse_tail * s2**0.5), border, fourth / s2**2)
     # Expand: the spline through these coefficients, at each pixel.
     u = np.arange(n) / d + offset
     first = np.floor(u).astype(np.int64) - 1
-    expand = fold(cubic(u[:, None] - first[:, None] - np.arange(4)), first, nodes, border)
+    expand = fold(cubic(u[:, None] - first[:, None] - np.arange(4), quality.second), first, nodes, border)
     return expand @ smooth @ reduce, True
 
 
@@ -125,9 +139,10 @@ def sigmas(per_octave: int) -> list[float]:
 
 def tightest(n: int, border: str, quality: Quality) -> list[float]:
     """Sigmas at which the grid is as coarse as the quality allows."""
+    quality = of_border(quality, border)
     extent = n if border == "symmetric" else n - 1
-    cells = {max(1, round(extent / d)) for d in (1.6, 2, 2.5, 3, 4, 6)}
-    return [extent / m * math.sqrt(quality.coarse_sigma**2 + 2 / 3) * (1 + 1e-9) for m in sorted(cells)]
+    cells = {max(1, round(extent / d)) for d in (1.6, 2.2, 2.5, 3, 4, 6)}
+    return [extent / m * math.sqrt(quality.coarse_sigma**2 + 2 * quality.variance) * (1 + 1e-9) for m in sorted(cells)]
 
 
 def main() -> None:

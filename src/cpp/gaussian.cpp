@@ -13,12 +13,17 @@ struct Quality {
   double coarse_sigma;  // s, at least, in cells
   double coarse_tail;   // radius of the coarse kernel in units of s
   double tail;          // radius of the direct kernel in units of sigma
+  double second;        // how much of its second derivative the B-spline is given
 };
-constexpr Quality kLevel{1.0, 3.5, 3.2};
-constexpr Quality kFine{1.8, 3.5, 3.75};
+// The B-spline plus 1/42 of its second derivative is the cubic O-MOMS of Blu, Thevenaz and Unser (2001).
+constexpr double kOMoms = 1.0 / 42;
+constexpr Quality kLevel{0.85, 3.5, 3.2, kOMoms};
+constexpr Quality kFine{1.5, 3.5, 3.75, kOMoms};
+// Beyond an end of replicated pixels two nodes stand for all further ones, as if those were the sum of the same
+// samples: the B-spline's sums differ less, at spacings from 1.8 on.
+constexpr Quality kFineReplicated{1.8, 3.5, 3.75, 0};
 
-// The spline's grid is this wide at least, in pixels: where it is finer, the direct filter is the faster. Replicated
-// pixels ask for more: two nodes stand for all beyond an end, as if each of those were the sum of the same samples.
+// The spline's grid is this wide at least, in pixels: where it is finer, the direct filter is the faster.
 constexpr double kLeastSpacing = 1.55, kLeastReplicated = 1.8;
 
 // Rows up to this long are filtered as they are, and by the kernel's full length: fewer steps cost less than fewer
@@ -176,23 +181,43 @@ void make_byte_kernel(const Gaussian& gaussian, Index radius, ByteKernel& kernel
   kernel.weights[0] = static_cast<std::uint16_t>(std::min<Index>(65536 - total, 65535));
 }
 
-// The four cubic B-splines that are not zero at a position u = k + f, 0 <= f < 1: those of nodes k - 1 .. k + 2.
-inline void cubic(double f, double* b) {
-  const double g = 1 - f;
-  const double f2 = f * f, g2 = g * g;
-  b[0] = g2 * g * (1.0 / 6);
-  b[1] = 2.0 / 3 - f2 + 0.5 * f2 * f;
-  b[2] = 2.0 / 3 - g2 + 0.5 * g2 * g;
-  b[3] = f2 * f * (1.0 / 6);
-}
+// The cubic B-spline plus `second` times its second derivative. Spectrum sinc^4(w / 2) (1 - second w^2).
+class CubicSpline {
+ public:
+  explicit CubicSpline(double second) : second_(second) {}
+  double variance() const { return 1.0 / 3 + 2 * second_; }
+  // The coefficient of w^4 in the logarithm of the spectrum.
+  double fourth() const { return -1.0 / 720 - 0.5 * second_ * second_; }
+
+  // At a distance of 0 <= x < 2 cells.
+  double operator()(double x) const { return x < 1 ? inner(x) : outer(2 - x); }
+  // The four that are not zero at a position u = k + f, 0 <= f < 1: those of nodes k - 1 .. k + 2.
+  void four(double f, double* b) const {
+    b[0] = outer(1 - f);
+    b[1] = inner(f);
+    b[2] = inner(1 - f);
+    b[3] = outer(f);
+  }
+
+ private:
+  double inner(double x) const { return 2.0 / 3 - 2 * second_ + x * (3 * second_ + x * (0.5 * x - 1)); }
+  double outer(double left) const { return left * (left * left * (1.0 / 6) + second_); }
+  double second_;
+};
 
 // Nodes stand at the pixels 0, d, 2d, .. n - 1 (reflect; replicate has two more beyond each end, after which every
 // node equals the end pixel) or at the centres of n / d cells (symmetric), so that the border of the pixels is the
 // same border of the nodes.
 class SplinePlan {
  public:
-  SplinePlan(Index n, double spacing, Index nodes, Border border, Spline& spline)
-      : n_(n), nodes_(nodes), border_(border), spacing_(spacing), inverse_(1 / spacing), spline_(spline) {
+  SplinePlan(Index n, const CubicSpline& cubic, double spacing, Index nodes, Border border, Spline& spline)
+      : n_(n),
+        cubic_(cubic),
+        nodes_(nodes),
+        border_(border),
+        spacing_(spacing),
+        inverse_(1 / spacing),
+        spline_(spline) {
     offset_ = border == Border::symmetric ? 0.5 * inverse_ - 0.5 : border == Border::replicate ? 2.0 : 0.0;
     last_start_ = std::max<Index>(nodes - 4, 0);
     spline.start.resize(static_cast<std::size_t>(n));
@@ -218,7 +243,7 @@ class SplinePlan {
     const double u = static_cast<double>(i) * inverse_ + offset_;
     const auto k = static_cast<std::int32_t>(u);
     double b[4];
-    cubic(u - static_cast<double>(k), b);
+    cubic_.four(u - static_cast<double>(k), b);
     start(i) = k - 1;
     for (Index t = 0; t < 4; ++t) {
       expand(i)[t] = static_cast<float>(b[t]);
@@ -230,7 +255,7 @@ class SplinePlan {
     const double u = static_cast<double>(i) * inverse_ + offset_;
     const auto k = static_cast<Index>(std::floor(u));
     double b[4], up[4] = {0, 0, 0, 0}, down[4] = {0, 0, 0, 0};
-    cubic(u - static_cast<double>(k), b);
+    cubic_.four(u - static_cast<double>(k), b);
     const bool at_end = i == 0;
     const Index first = border_ == Border::replicate && at_end ? 0 : std::min(std::max<Index>(k - 1, 0), last_start_);
     for (Index t = 0; t < 4; ++t) {
@@ -267,11 +292,13 @@ class SplinePlan {
     for (Index c = 1; c <= static_cast<Index>(std::ceil(4 * spacing_)) + 1; ++c)
       for (Index t = 0; t < 4 && t < nodes_; ++t) {
         const double x = std::fabs(2.0 - inverse_ * static_cast<double>(c) - static_cast<double>(t));
-        if (x < 2) down[t] += x < 1 ? 2.0 / 3 - x * x + 0.5 * x * x * x : (2 - x) * (2 - x) * (2 - x) / 6;
+        if (x < 2) down[t] += cubic_(x);
       }
   }
 
-  Index n_, nodes_;
+  Index n_;
+  CubicSpline cubic_;
+  Index nodes_;
   Border border_;
   double spacing_, inverse_, offset_ = 0;
   Index last_start_ = 0;
@@ -349,26 +376,30 @@ void plan_axis(const AxisKey& key, Axis& axis) {
     make_kernel(n, Gaussian(sigma), full_radius, key.border, axis.kernel);
     return;
   }
-  const Quality& quality = key.accuracy == static_cast<int>(Accuracy::level) ? kLevel : kFine;
-  const double widest = sigma / std::sqrt(quality.coarse_sigma * quality.coarse_sigma + 2.0 / 3);
+  const bool replicated = key.border == Border::replicate;
+  const Quality& quality = key.accuracy == static_cast<int>(Accuracy::level) ? kLevel
+                           : replicated                                      ? kFineReplicated
+                                                                             : kFine;
+  const CubicSpline cubic(quality.second);
+  const double widest = sigma / std::sqrt(quality.coarse_sigma * quality.coarse_sigma + 2 * cubic.variance());
   const bool centred = key.border == Border::symmetric;
   const double extent = static_cast<double>(centred ? n : n - 1);
   const double cells = std::max(1.0, std::ceil(extent / widest));
   const double spacing = extent / cells;
   const double radius = std::min(full_radius, std::floor(quality.tail * sigma + 0.5));
-  const Index nodes = static_cast<Index>(cells) + (centred ? 0 : 1) + (key.border == Border::replicate ? 4 : 0);
+  const Index nodes = static_cast<Index>(cells) + (centred ? 0 : 1) + (replicated ? 4 : 0);
   // The direct filter where the spline would alias, and where it would save nothing.
-  if (!(spacing >= (key.border == Border::replicate ? kLeastReplicated : kLeastSpacing)) || n <= nodes + 2) {
+  if (!(spacing >= (replicated ? kLeastReplicated : kLeastSpacing)) || n <= nodes + 2) {
     make_kernel(n, Gaussian(sigma), radius, key.border, axis.kernel);
     return;
   }
   axis.spline = true;
   axis.nodes = nodes;
-  SplinePlan(n, spacing, nodes, key.border, axis.weights).make();
-  // The spectra of the two splines, sinc^8(w / 2) = exp(-w^2 / 3 - w^4 / 360 - ..), times this are the Gaussian's.
-  const double variance = sigma / spacing * (sigma / spacing) - 2.0 / 3, coarse = std::sqrt(variance);
-  make_kernel(nodes, Gaussian(coarse, 1 / (360 * variance * variance)), std::ceil(quality.coarse_tail * coarse),
-              key.border, axis.kernel);
+  SplinePlan(n, cubic, spacing, nodes, key.border, axis.weights).make();
+  // The spectra of the two splines, exp(-variance w^2 + 2 fourth w^4 - ..), times this are the Gaussian's.
+  const double variance = sigma / spacing * (sigma / spacing) - 2 * cubic.variance(), coarse = std::sqrt(variance);
+  make_kernel(nodes, Gaussian(coarse, -2 * cubic.fourth() / (variance * variance)),
+              std::ceil(quality.coarse_tail * coarse), key.border, axis.kernel);
 }
 
 }  // namespace fastblur

@@ -1,11 +1,11 @@
 // The weights of a Gaussian along one axis of a box, for both ways of applying it.
 //
-// Direct: the sampled kernel itself. Spline: project the row onto a coarse grid of cubic B-splines (reduce), filter
-// the coarse nodes with a small sampled Gaussian, evaluate the spline back at every pixel (expand). The variances add,
-//     sigma^2 = d^2 (s^2 + 1/3 + 1/3),
-// with d the grid's spacing in pixels, s the coarse kernel's sigma in cells and 1/3 the variance of a cubic B-spline,
-// so the cost does not depend on sigma; the coarse kernel also makes up for the splines' fourth cumulant.
-// docs/numerics.md has the derivation and the error bounds.
+// Direct: the sampled kernel itself. Spline: project the row onto a coarse grid of cubic splines (reduce), filter the
+// coarse nodes with a small sampled Gaussian, evaluate the spline back at every pixel (expand). The variances add,
+//     sigma^2 = d^2 (s^2 + v + v),
+// with d the grid's spacing in pixels, s the coarse kernel's sigma in cells and v the variance of the spline, so the
+// cost does not depend on sigma; the coarse kernel also makes up for the splines' fourth cumulant. docs/numerics.md has
+// the derivation and the error bounds.
 #pragma once
 
 #include <cstddef>
