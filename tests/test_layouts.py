@@ -107,6 +107,21 @@ def test_strided_views(dtype: str, kind: str, view: str) -> None:
             assert_same(kind, strided, expected, dense=dense)
 
 
+@pytest.mark.parametrize("shape", ["rectangle", "ellipse"])
+@pytest.mark.parametrize("view", [view for view in VIEWS if view not in ("read-only", "unaligned")])
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_in_strided_views(kind: str, view: str, shape: str) -> None:
+    """In place: a feather lies where its box is, whichever way rows and columns run in memory."""
+    image = random("float32", (20, 30, 3))
+    strength = STRENGTHS[kind][-1]
+    for box in BOXES:
+        for feather in (0, 4):
+            expected = call(kind, image, [box], strength, shape=shape, feather=feather)
+            strided = VIEWS[view](image)
+            call(kind, strided, [box], strength, out=strided, shape=shape, feather=feather)
+            assert_same(kind, strided, expected, dense=has_dense_rows(strided))
+
+
 def test_a_record_field_and_a_broadcast_pixel() -> None:
     records = np.zeros((20, 30), [("id", "u1"), ("value", "<f4")])  # 5 bytes apart: neither aligned nor a multiple
     records["value"] = random("float32", (20, 30))
