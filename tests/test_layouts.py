@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import DTYPES, GAUSSIANS, KINDS, bits, call, tolerance
+from oracle import DTYPES, GAUSSIANS, KINDS, assert_close, bits, call, exact, tolerance
 from strategies import RANGES, stretch
 
 import fastblur
@@ -105,6 +105,19 @@ def test_strided_views(dtype: str, kind: str, view: str) -> None:
         if strided.flags.writeable:
             call(kind, strided, BOXES, strength, out=strided)
             assert_same(kind, strided, expected, dense=dense)
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view not in ("read-only", "unaligned")])
+@pytest.mark.parametrize("kind", GAUSSIANS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_strided_views_keep_the_bounds(dtype: str, kind: str, view: str) -> None:
+    """In place, in one box of many more rows than any kernel reaches over."""
+    image = random(dtype, (70, 50, 3))
+    whole = (0, 0, 50, 70)
+    for strength in {"kernel_size": (3, 11)}.get(kind, (0.5, 1.5, 2.6, 5)):
+        strided = VIEWS[view](image)
+        call(kind, strided, None, strength, out=strided)
+        assert_close(kind, strided, image, exact(kind, image, whole, strength), whole)
 
 
 @pytest.mark.parametrize("shape", ["rectangle", "ellipse"])
