@@ -57,6 +57,20 @@ def test_bytes_beside_a_strided_view(dtype: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_boxes_of_every_width(dtype: str, kind: str) -> None:
+    """Around every number of samples that a processor takes at once."""
+    image = np.random.default_rng(0).integers(0, 256, (9, 160)).astype(dtype)
+    for width in range(1, 140):
+        inside = np.s_[2:7, 8 : 8 + width]
+        for strength in (1, 5):
+            result = call(kind, image, [(8, 2, 8 + width, 7)], strength)
+            assert bits(result[inside]) == bits(call(kind, np.ascontiguousarray(image[inside]), None, strength))
+            result[inside] = image[inside]
+            assert bits(result) == bits(image)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_boxes_that_miss(kind: str) -> None:
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     boxes = [(-9, 0, 0, 20), (30, 0, 40, 20), (0, -5, 30, 0), (0, 20, 30, 21), (4, 4, 4, 9), (4, 4, 9, 4), (5, 5, 5, 5)]
