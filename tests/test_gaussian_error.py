@@ -224,3 +224,13 @@ def test_a_kernel_of_one_tap_changes_no_level(dtype: str, sigma: float) -> None:
         result = check(kind, image, (0, 0, 30, 20), sigma)
         if image.dtype.kind == "u":
             np.testing.assert_array_equal(result, image)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_narrowest_gaussians(dtype: str) -> None:
+    """From a kernel whose neighbours weigh nothing yet: nearly all of the weight is the centre's."""
+    low, high = RANGES[dtype][0]
+    image = stretch(np.random.default_rng(5).random((20, 30, 3)), dtype, low, high)
+    for sigma in np.arange(0.12, 0.5, 0.01).tolist():
+        for kind in ("auto", "direct"):
+            check(kind, image, (0, 0, 30, 20), sigma)
