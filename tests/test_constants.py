@@ -75,10 +75,10 @@ def test_only_the_box_need_be_constant(kind: str) -> None:
     assert bits(call(kind, image, [(15, 10, 45, 50)], 9)) == bits(image)
 
 
-@pytest.mark.parametrize("sigma", [2.0, 9.0])
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 1.7, 2.0, 2.6, 9.0])
 def test_the_sum_of_the_whole_is_kept_on_average(sigma: float) -> None:
     """8-bit weights that do not sum to one darken images: over a large box of noise the mean must not drift."""
     image = np.random.default_rng(0).integers(0, 256, (400, 400), dtype=np.uint8)
     for method in ("auto", "direct"):
         blurred = fastblur.gaussian_blur(image, None, sigma, method=method, border_mode="symmetric")
-        assert abs(float(blurred.mean()) - float(image.mean())) < 0.02
+        assert abs(float(blurred.mean()) - float(image.mean())) < 0.008

@@ -197,3 +197,11 @@ def test_a_large_value_fills_a_tiny_image() -> None:
     result = fastblur.fill(np.zeros((20, 20), np.float32), [(3, 3, 15, 15)], 3e20, shape="ellipse")
     assert result[9, 9] == np.float32(3e20)
     assert set(result.ravel().tolist()) == {0.0, float(np.float32(3e20))}
+
+
+def test_a_large_value_of_one_channel_fills_a_tiny_image() -> None:
+    for value in [(0, 1, 3e20), (3e20, 0, 1e-39)]:
+        for layout, axis in (("HWC", 2), ("CHW", 0)):
+            image = np.zeros([3 if position == axis else 20 for position in range(3)], np.float32)
+            result = fastblur.fill(image, [(3, 3, 15, 15)], value, shape="ellipse", layout=layout)
+            np.testing.assert_array_equal(np.moveaxis(result, axis, 2)[9, 9], np.array(value, np.float32))

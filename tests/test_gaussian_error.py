@@ -141,6 +141,35 @@ def test_images_made_against_the_implementation(dtype: str, data: st.DataObject)
         check("auto", image, (0, 0, image.shape[1], image.shape[0]), sigma, border_mode=border_mode)
 
 
+@pytest.mark.parametrize("border_mode", BORDER_MODES)
+def test_bytes_made_against_the_implementation_on_the_way_from_one_grid_to_the_next(border_mode: str) -> None:
+    """In levels a little apart, too: what the error comes to depends on what is left to round."""
+    n = 40
+    whole = (0, 0, n, n)
+    ends = [(low, high) for low in range(3) for high in range(250, 256)]
+    for sigma in np.geomspace(2.7, 10, 40).tolist():
+        ours, true = operator(n, sigma, border_mode, "uint8"), reference.gaussian_matrix(n, sigma, None, border_mode)
+        worst = np.argmax(np.abs(ours - true).sum(axis=1))
+        error = np.outer(ours[worst], ours[worst]) - np.outer(true[worst], true[worst])
+        images = np.array([np.where(sign * error > 0, high, low) for sign in (1, -1) for low, high in ends], np.uint8)
+        results = fastblur.gaussian_blur(images, None, sigma, layout="NHW", border_mode=border_mode)
+        for image, result in zip(images, results, strict=True):
+            assert_close("auto", result, image, true @ image.astype(np.float64) @ true.T, whole)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_sums_of_thousands_of_bright_pixels_after_a_dark_one(dtype: str) -> None:
+    """The bound of the direct filter does not grow with the kernel, as the rounding of a plain float32 sum would."""
+    n, sigma, radius = 9000, 2000.0, 8000
+    row = 0.7 + 0.3 * np.random.default_rng(0).random(n)
+    row[0] = 0
+    image = stretch(row[None], dtype, *RANGES[dtype][0])
+    continued = np.pad(image[0].astype(np.float64), radius, mode="reflect")
+    answer = np.convolve(continued, reference.gaussian_kernel(sigma, 2 * radius + 1), mode="valid")
+    result = fastblur.gaussian_blur(image, None, sigma, method="direct")
+    assert_close("direct", result, image, answer[None], (0, 0, n, 1))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("kind", GAUSSIANS)
 def test_the_largest_finite_floats(kind: str, dtype: str) -> None:
@@ -195,3 +224,13 @@ def test_a_kernel_of_one_tap_changes_no_level(dtype: str, sigma: float) -> None:
         result = check(kind, image, (0, 0, 30, 20), sigma)
         if image.dtype.kind == "u":
             np.testing.assert_array_equal(result, image)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_narrowest_gaussians(dtype: str) -> None:
+    """From a kernel whose neighbours weigh nothing yet: nearly all of the weight is the centre's."""
+    low, high = RANGES[dtype][0]
+    image = stretch(np.random.default_rng(5).random((20, 30, 3)), dtype, low, high)
+    for sigma in np.arange(0.12, 0.5, 0.01).tolist():
+        for kind in ("auto", "direct"):
+            check(kind, image, (0, 0, 30, 20), sigma)

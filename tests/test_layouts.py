@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import DTYPES, GAUSSIANS, KINDS, bits, call, tolerance
+from oracle import DTYPES, GAUSSIANS, KINDS, assert_close, bits, call, exact, tolerance
 from strategies import RANGES, stretch
 
 import fastblur
@@ -105,6 +105,35 @@ def test_strided_views(dtype: str, kind: str, view: str) -> None:
         if strided.flags.writeable:
             call(kind, strided, BOXES, strength, out=strided)
             assert_same(kind, strided, expected, dense=dense)
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view not in ("read-only", "unaligned")])
+@pytest.mark.parametrize("kind", GAUSSIANS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_strided_views_keep_the_bounds(dtype: str, kind: str, view: str) -> None:
+    """In place, in one box of many more rows than a kernel reaches over; in stripes, each pixel of a row errs alike."""
+    noise = np.random.default_rng(0).integers(0, 2, 70).astype(np.float64)
+    for unit in (np.tile(noise[:, None, None], (1, 70, 3)), np.tile(noise[:, None], (70, 1, 3))):
+        image = stretch(unit, dtype, *RANGES[dtype][0])
+        for strength in {"kernel_size": (3, 11)}.get(kind, (0.45, 0.75, 1.3, 2.6, 5)):
+            strided = VIEWS[view](image)
+            call(kind, strided, None, strength, out=strided)
+            assert_close(kind, strided, image, exact(kind, image, (0, 0, 70, 70), strength), (0, 0, 70, 70))
+
+
+@pytest.mark.parametrize("shape", ["rectangle", "ellipse"])
+@pytest.mark.parametrize("view", [view for view in VIEWS if view not in ("read-only", "unaligned")])
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_in_strided_views(kind: str, view: str, shape: str) -> None:
+    """In place: a feather lies where its box is, whichever way rows and columns run in memory."""
+    image = random("float32", (20, 30, 3))
+    strength = STRENGTHS[kind][-1]
+    for box in BOXES:
+        for feather in (0, 4):
+            expected = call(kind, image, [box], strength, shape=shape, feather=feather)
+            strided = VIEWS[view](image)
+            call(kind, strided, [box], strength, out=strided, shape=shape, feather=feather)
+            assert_same(kind, strided, expected, dense=has_dense_rows(strided))
 
 
 def test_a_record_field_and_a_broadcast_pixel() -> None:

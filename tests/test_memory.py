@@ -56,6 +56,31 @@ def test_every_limit(call: str, dtype: str, threads: int) -> None:
     assert "alive" in run_python(CODE.format(call=call, dtype=dtype, threads=threads))
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_in_place_needs_no_second_image(dtype: str, threads: int) -> None:
+    """Whatever the height: 24 million pixels, of which a few rows are held at a time."""
+    code = """
+        import resource
+        import numpy as np
+        import fastblur
+        image = np.zeros((12_000, 2_000), DTYPE)
+        calls = [
+            lambda part: fastblur.gaussian_blur(part, None, 3, out=part, num_threads=THREADS, method="direct"),
+            lambda part: fastblur.gaussian_blur(part, None, 9, out=part, num_threads=THREADS),
+            lambda part: fastblur.pixelate(part, None, 9, out=part, num_threads=THREADS),
+            lambda part: fastblur.fill(part, None, 9, out=part, num_threads=THREADS),
+        ]
+        for call in calls:
+            call(image[:1000])  # starts the threads
+        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + 20 * 2**20, resource.RLIM_INFINITY))
+        for call in calls:
+            call(image)
+    """
+    run_python(f"DTYPE, THREADS = {dtype!r}, {threads}", code)
+
+
 def test_too_many_boxes_for_the_memory() -> None:
     """The table of boxes itself."""
     code = """

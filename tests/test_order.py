@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,25 @@ def test_a_chain_of_boxes(kind: str) -> None:
     if kind != "fill":
         backwards = call(kind, image, rows[::-1], values)
         assert bits(backwards) != bits(expected), "this image does not show the order"
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "fill"])
+def test_a_chain_of_boxes_that_threads_could_share(kind: str, order: Literal["C", "F"]) -> None:
+    """Large enough for that, to every side, twenty times over: one column or row in common is an order to be kept."""
+    image = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+
+    def in_place(rows: Any, num_threads: int) -> bytes:
+        result = image.copy(order)
+        call(kind, result, rows, 5, out=result, num_threads=num_threads)
+        return bits(result)
+
+    across = [(x, 0, x + 9, 300) for x in range(0, 392, 8)]
+    down = [(0, y, 400, y + 9) for y in range(0, 292, 8)]
+    for rows in (across, across[::-1], down, down[::-1]):
+        expected = in_place(rows, 1)
+        for _ in range(20):
+            assert in_place(rows, 4) == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)

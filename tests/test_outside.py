@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import DTYPES, KINDS, bits, call, working_box
 from strategies import Case, cases
+from subprocesses import run_python
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -54,8 +57,65 @@ def test_bytes_beside_a_strided_view(dtype: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_boxes_of_every_width(dtype: str, kind: str) -> None:
+    """Around every number of samples that a processor takes at once."""
+    image = np.random.default_rng(0).integers(0, 256, (9, 160)).astype(dtype)
+    for width in range(1, 140):
+        inside = np.s_[2:7, 8 : 8 + width]
+        for strength in (1, 5):
+            result = call(kind, image, [(8, 2, 8 + width, 7)], strength)
+            assert bits(result[inside]) == bits(call(kind, np.ascontiguousarray(image[inside]), None, strength))
+            result[inside] = image[inside]
+            assert bits(result) == bits(image)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_boxes_that_miss(kind: str) -> None:
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     boxes = [(-9, 0, 0, 20), (30, 0, 40, 20), (0, -5, 30, 0), (0, 20, 30, 21), (4, 4, 4, 9), (4, 4, 9, 4), (5, 5, 5, 5)]
     assert bits(call(kind, image, boxes, 3)) == bits(image)
     assert bits(call(kind, image, boxes[4:], 3, margin=5, feather=3)) == bits(image)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pages are closed the POSIX way")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_image_between_pages_that_cannot_be_touched(dtype: str) -> None:
+    """In place, with the first of its samples just after such a page, and with the last of them just before one."""
+    code = """
+        import ctypes
+        import mmap
+        import numpy as np
+        from oracle import call
+
+        PAGE = mmap.PAGESIZE
+        STRENGTHS = {"auto": (0.6, 2, 9, 40), "direct": (0.6, 9), "kernel_size": (3, 41)}
+        STRENGTHS |= {"pixelate": (4,), "fill": (7,)}
+
+        def views(h, w, c):
+            yield (h, w, c), lambda a: a
+            yield (h, w, c), lambda a: a[::-1, ::-1, ::-1]
+            yield (w, h, c), lambda a: a.transpose(1, 0, 2)
+            yield (c, h, w), lambda a: a.transpose(1, 2, 0)
+            yield (h, 3 * w - 2, c), lambda a: a[:, ::3]
+            yield (h, w, 4), lambda a: a[..., :c]
+            yield (h, w, 4), lambda a: a[..., 4 - c :]
+
+        SIZES = ((1, 1, 1), (1, 5, 3), (7, 1, 3), (9, 11, 3), (31, 33, 3), (40, 21, 4), (33, 70, 1), (18, 350, 3))
+        for h, w, c in SIZES:
+            for shape, view in views(h, w, c):
+                size = int(np.prod(shape)) * np.dtype(DTYPE).itemsize
+                inner = -(-size // PAGE) * PAGE
+                memory = np.frombuffer(mmap.mmap(-1, inner + 2 * PAGE), np.uint8)
+                for closed in (0, PAGE + inner):
+                    address = ctypes.c_void_p(memory.ctypes.data + closed)
+                    assert ctypes.CDLL(None).mprotect(address, ctypes.c_size_t(PAGE), 0) == 0
+                for first in (PAGE, PAGE + inner - size):
+                    image = view(memory[first : first + size].view(DTYPE).reshape(shape))
+                    image[...] = np.random.default_rng(0).integers(0, 200, image.shape)
+                    for kind, strengths in STRENGTHS.items():
+                        for strength in strengths:
+                            call(kind, image, None, strength, out=image)
+                            call(kind, image, None, strength, out=image, shape="ellipse")
+    """
+    run_python(f"DTYPE = {dtype!r}", code)

@@ -76,6 +76,12 @@ def test_a_sum_of_bytes_beyond_32_bits() -> None:
     assert np.unique(fastblur.pixelate(image, None, 1e9)).tolist() == [254]
 
 
+def test_a_column_beyond_32_bits() -> None:
+    image = np.full((70_000, 2), 65535, np.uint16)
+    image[::2] = 65533
+    assert np.unique(fastblur.pixelate(image, None, 1e9)).tolist() == [65534]
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_either_way_at_a_tie(dtype: str) -> None:
     image = np.array([[0, 1], [2, 3], [3, 4]], dtype)

@@ -82,6 +82,14 @@ def test_the_whole_working_box_is_read(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(12, 2100), (12, 700, 3)])
+def test_a_feather_at_both_ends_of_a_wide_box(size: tuple[int, ...], kind: str) -> None:
+    image = np.random.default_rng(0).random(size).astype(np.float32)
+    for shape in ("rectangle", "ellipse"):
+        check(kind, image, (20, 3, size[1] - 20, 9), 3, shape=shape, feather=9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_feather_of_zero_is_none(kind: str) -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     box = (5, 6, 30, 31)
