@@ -23,6 +23,9 @@ PYTHON = ["src", "tests", "benchmarks", "docs", "examples", "noxfile.py"]
 # may have it: then the tests that need torch are skipped.
 CPU_TORCH = os.environ.get("FASTBLUR_CPU_TORCH", "torch==2.13.0+cpu")
 
+# The matrices of the tests are small: threads of the linear algebra would only wait for each other.
+ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+
 # One file for each way in which an instruction set can differ from the others.
 ISA_TESTS = [
     "tests/test_gaussian_error.py",
@@ -83,7 +86,7 @@ def tests(session: nox.Session) -> None:
     install_torch(session)
     # The objects of each instruction set are looked at, too.
     build = max(Path("build").glob("cp*"), key=lambda folder: folder.stat().st_mtime).resolve()
-    env = {"FASTBLUR_BUILD_DIR": str(build)}
+    env = {"FASTBLUR_BUILD_DIR": str(build), **ONE_BLAS_THREAD}
     session.run("pytest", "-m", "not wheel and not simulator", *session.posargs, env=env)
 
 
@@ -96,7 +99,7 @@ def isa(session: nox.Session) -> None:
     )
     levels: list[str] = json.loads(str(said).splitlines()[-1])
     for level in levels:
-        session.run("pytest", "-q", *ISA_TESTS, *session.posargs, env={"FASTBLUR_ISA": level})
+        session.run("pytest", "-q", *ISA_TESTS, *session.posargs, env={"FASTBLUR_ISA": level, **ONE_BLAS_THREAD})
 
 
 @nox.session
@@ -125,6 +128,7 @@ def sanitize(session: nox.Session) -> None:
         "-q",
         *(session.posargs or SANITIZED_TESTS),
         env={
+            **ONE_BLAS_THREAD,
             "LD_PRELOAD": preload,
             # The interpreter frees little when it ends.
             "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:allocator_may_return_null=1",
