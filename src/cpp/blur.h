@@ -422,21 +422,4 @@ class Blur {
   Index next_row_ = 0;        // to be written
 };
 
-template <class S>
-std::size_t blur_scratch(const BlurJob& job) {
-  Arena arena;
-  Blur<S> blur(job, arena);
-  return arena.used();
-}
-template <class S>
-void blur_band(const BlurJob& job, Index begin, Index end, std::byte* scratch) {
-  Arena arena(scratch);
-  Blur<S>(job, arena).band(begin, end);
-}
-template <class S>
-void blur_nodes(const BlurJob& job, Index begin, Index end, float* rows, Index stride, std::byte* scratch) {
-  Arena arena(scratch);
-  Blur<S>(job, arena).nodes(begin, end, rows, stride);
-}
-
 }  // namespace

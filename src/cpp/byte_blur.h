@@ -59,8 +59,8 @@ class ByteBlur {
     if (!finish_.direct()) values_ = arena.take<float>(padded(stride_));
   }
 
-  // The pixel rows [begin, end) as they are, for bands that others overwrite.
-  void copy_rows(Index begin, Index end, std::byte* rows, Index stride) const {
+  // The pixel rows [begin, end) as they are, for bands that others overwrite. `stride` is in floats, as of other nodes.
+  void nodes(Index begin, Index end, float* rows, Index stride) const {
     for (Index y = begin; y < end; ++y) copy_row(y, reinterpret_cast<std::uint8_t*>(rows + (y - begin) * stride));
   }
 
@@ -225,20 +225,5 @@ class ByteBlur {
   float* values_ = nullptr;                // a finished row on its way to a mask
   Index held_ = 0;                         // rows before held_ have been saved
 };
-
-inline std::size_t byte_blur_scratch(const BlurJob& job) {
-  Arena arena;
-  ByteBlur blur(job, arena);
-  return arena.used();
-}
-inline void byte_blur_band(const BlurJob& job, Index begin, Index end, std::byte* scratch) {
-  Arena arena(scratch);
-  ByteBlur(job, arena).band(begin, end);
-}
-inline void byte_blur_nodes(const BlurJob& job, Index begin, Index end, float* rows, Index stride, std::byte* scratch) {
-  Arena arena(scratch);
-  ByteBlur(job, arena)
-      .copy_rows(begin, end, reinterpret_cast<std::byte*>(rows), stride * static_cast<Index>(sizeof(float)));
-}
 
 }  // namespace

@@ -151,14 +151,18 @@ Mask mask_of(const Boxes& boxes, Index box, Mask::Shape shape, const Planes& pla
 // What a thread keeps from box to box: scratch memory, and the weights of the sizes it met last.
 class Worker {
  public:
-  std::byte* scratch(std::size_t bytes) {
-    if (bytes > size_) {
-      memory_.reset();
-      size_ = 0;
-      memory_.reset(new (std::align_val_t{64}) std::byte[bytes]);
-      size_ = bytes;
-    }
-    return memory_.get();
+  // Calls run(arena), and again in a larger one where what it took did not fit.
+  template <class Run>
+  void in_scratch(const Run& run) {
+    Arena arena(memory_.get(), size_);
+    run(arena);
+    if (arena.fits()) return;
+    memory_.reset();
+    size_ = 0;
+    memory_.reset(new (std::align_val_t{64}) std::byte[arena.used()]);
+    size_ = arena.used();
+    Arena larger(memory_.get(), size_);
+    run(larger);
   }
   // Valid until the next but one call.
   const Axis& axis(const AxisKey& key) {
@@ -287,15 +291,15 @@ class Blur final : public Operation {
       job.stored_count = static_cast<Index>(stored->size());
     }
     const Dtype dtype = call_.image(box).dtype;
-    call_.kernels.blur(dtype, job, begin, end, this_worker().scratch(call_.kernels.blur_scratch(dtype, job)));
+    this_worker().in_scratch([&](Arena& arena) { call_.kernels.blur(dtype, job, begin, end, arena); });
   }
 
   void nodes(const Plane& plane, const Planes& planes, Index box, Index begin, Index end, float* rows, Index stride) {
     Ahead none;
     const BlurJob job = prepare(plane, planes, box, none);
     const Dtype dtype = call_.image(box).dtype;
-    call_.kernels.blur_nodes(dtype, job, begin, end, rows, stride,
-                             this_worker().scratch(call_.kernels.blur_scratch(dtype, job)));
+    this_worker().in_scratch(
+        [&](Arena& arena) { call_.kernels.blur_nodes(dtype, job, begin, end, rows, stride, arena); });
   }
 
  private:
@@ -338,7 +342,7 @@ class Pixelate final : public Operation {
                         planes.mirrored,
                         &ahead};
     const Dtype dtype = call_.image(box).dtype;
-    call_.kernels.mosaic(dtype, job, begin, end, this_worker().scratch(call_.kernels.mosaic_scratch(dtype, job)));
+    this_worker().in_scratch([&](Arena& arena) { call_.kernels.mosaic(dtype, job, begin, end, arena); });
   }
 
  private:
@@ -362,8 +366,7 @@ class Fill final : public Operation {
     const Index channel = planes.count > 1 ? (plane.origin - planes.first.origin) / planes.stride : 0;
     FillJob job{plane, call_.mask(box, planes), ordered + channel * item, &ahead};
     if (plane.power == kTinyPower && !is_tiny(job.value, plane.channels)) job.plane.power = kUsualPower;
-    call_.kernels.fill(image.dtype, job, begin, end,
-                       this_worker().scratch(call_.kernels.fill_scratch(image.dtype, job)));
+    this_worker().in_scratch([&](Arena& arena) { call_.kernels.fill(image.dtype, job, begin, end, arena); });
   }
 
  private:

@@ -45,16 +45,4 @@ class Fill {
   float* values_;  // the row as a mask mixes it
 };
 
-template <class S>
-std::size_t fill_scratch(const FillJob& job) {
-  Arena arena;
-  Fill<S> fill(job, arena);
-  return arena.used();
-}
-template <class S>
-void fill_rows(const FillJob& job, Index begin, Index end, std::byte* scratch) {
-  Arena arena(scratch);
-  Fill<S>(job, arena).rows(begin, end);
-}
-
 }  // namespace

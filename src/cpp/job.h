@@ -10,21 +10,23 @@
 
 namespace fastblur {
 
-// Hands out parts of one block. With a null base it only counts, so that the same layout code sizes the block.
+// Hands out parts of one block. Beyond its end it only counts, so that the same layout code sizes the block.
 class Arena {
  public:
-  explicit Arena(std::byte* base = nullptr) : base_(base) {}
+  Arena(std::byte* base, std::size_t size) : base_(base), size_(size) {}
+  // Null where the block has no room for it.
   template <class T>
   T* take(Index count) {
     const std::size_t at = used_;
     used_ += (static_cast<std::size_t>(count) * sizeof(T) + 63) / 64 * 64;
-    return base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + at);
+    return fits() ? reinterpret_cast<T*>(base_ + at) : nullptr;
   }
   std::size_t used() const { return used_; }
+  bool fits() const { return used_ <= size_; }
 
  private:
   std::byte* base_;
-  std::size_t used_ = 0;
+  std::size_t size_, used_ = 0;
 };
 
 // How much of the obfuscated pixel replaces the original, where that is not all of it everywhere.
@@ -69,16 +71,14 @@ struct FillJob {
   Ahead* ahead;
 };
 
-// The entry points of one instruction set. Each job runs in memory that `*_scratch` has sized.
+// The entry points of one instruction set. Each takes its scratch memory from the arena, and does nothing if it does
+// not fit: then the arena tells how much was wanted.
 struct Kernels {
   const char* name;
-  std::size_t (*blur_scratch)(Dtype, const BlurJob&);
-  void (*blur)(Dtype, const BlurJob&, Index begin, Index end, std::byte* scratch);  // pixel rows [begin, end)
-  void (*blur_nodes)(Dtype, const BlurJob&, Index begin, Index end, float* rows, Index stride, std::byte* scratch);
-  std::size_t (*mosaic_scratch)(Dtype, const MosaicJob&);
-  void (*mosaic)(Dtype, const MosaicJob&, Index begin, Index end, std::byte* scratch);  // cell rows [begin, end)
-  std::size_t (*fill_scratch)(Dtype, const FillJob&);
-  void (*fill)(Dtype, const FillJob&, Index begin, Index end, std::byte* scratch);  // pixel rows [begin, end)
+  void (*blur)(Dtype, const BlurJob&, Index begin, Index end, Arena&);  // pixel rows [begin, end)
+  void (*blur_nodes)(Dtype, const BlurJob&, Index begin, Index end, float* rows, Index stride, Arena&);
+  void (*mosaic)(Dtype, const MosaicJob&, Index begin, Index end, Arena&);  // cell rows [begin, end)
+  void (*fill)(Dtype, const FillJob&, Index begin, Index end, Arena&);      // pixel rows [begin, end)
 };
 
 }  // namespace fastblur

@@ -32,29 +32,31 @@ using namespace fastblur;
 
 constexpr Kernels table = {
     FASTBLUR_STRING(FASTBLUR_LEVEL),
-    [](Dtype d, const BlurJob& job) {
-      if (job.bytes) return byte_blur_scratch(job);
-      return with_sample(d, job.plane, [&](auto s) { return blur_scratch<decltype(s)>(job); });
+    [](Dtype d, const BlurJob& job, Index begin, Index end, Arena& arena) {
+      const auto run = [&](auto&& blur) {
+        if (arena.fits()) blur.band(begin, end);
+      };
+      if (job.bytes) return run(ByteBlur(job, arena));
+      with_sample(d, job.plane, [&](auto s) { run(Blur<decltype(s)>(job, arena)); });
     },
-    [](Dtype d, const BlurJob& job, Index begin, Index end, std::byte* scratch) {
-      if (job.bytes) return byte_blur_band(job, begin, end, scratch);
-      with_sample(d, job.plane, [&](auto s) { blur_band<decltype(s)>(job, begin, end, scratch); });
+    [](Dtype d, const BlurJob& job, Index begin, Index end, float* rows, Index stride, Arena& arena) {
+      const auto run = [&](auto&& blur) {
+        if (arena.fits()) blur.nodes(begin, end, rows, stride);
+      };
+      if (job.bytes) return run(ByteBlur(job, arena));
+      with_sample(d, job.plane, [&](auto s) { run(Blur<decltype(s)>(job, arena)); });
     },
-    [](Dtype d, const BlurJob& job, Index begin, Index end, float* rows, Index stride, std::byte* scratch) {
-      if (job.bytes) return byte_blur_nodes(job, begin, end, rows, stride, scratch);
-      with_sample(d, job.plane, [&](auto s) { blur_nodes<decltype(s)>(job, begin, end, rows, stride, scratch); });
+    [](Dtype d, const MosaicJob& job, Index begin, Index end, Arena& arena) {
+      with_sample(d, job.plane, [&](auto s) {
+        Mosaic<decltype(s)> mosaic(job, arena);
+        if (arena.fits()) mosaic.cell_rows(begin, end);
+      });
     },
-    [](Dtype d, const MosaicJob& job) {
-      return with_sample(d, job.plane, [&](auto s) { return mosaic_scratch<decltype(s)>(job); });
-    },
-    [](Dtype d, const MosaicJob& job, Index begin, Index end, std::byte* scratch) {
-      with_sample(d, job.plane, [&](auto s) { mosaic_rows<decltype(s)>(job, begin, end, scratch); });
-    },
-    [](Dtype d, const FillJob& job) {
-      return with_sample(d, job.plane, [&](auto s) { return fill_scratch<decltype(s)>(job); });
-    },
-    [](Dtype d, const FillJob& job, Index begin, Index end, std::byte* scratch) {
-      with_sample(d, job.plane, [&](auto s) { fill_rows<decltype(s)>(job, begin, end, scratch); });
+    [](Dtype d, const FillJob& job, Index begin, Index end, Arena& arena) {
+      with_sample(d, job.plane, [&](auto s) {
+        Fill<decltype(s)> fill(job, arena);
+        if (arena.fits()) fill.rows(begin, end);
+      });
     },
 };
 

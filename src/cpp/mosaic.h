@@ -134,16 +134,4 @@ class Mosaic {
   float* values_;  // the latter when a mask will mix it
 };
 
-template <class S>
-std::size_t mosaic_scratch(const MosaicJob& job) {
-  Arena arena;
-  Mosaic<S> mosaic(job, arena);
-  return arena.used();
-}
-template <class S>
-void mosaic_rows(const MosaicJob& job, Index begin, Index end, std::byte* scratch) {
-  Arena arena(scratch);
-  Mosaic<S>(job, arena).cell_rows(begin, end);
-}
-
 }  // namespace
