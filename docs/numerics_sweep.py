@@ -115,7 +115,7 @@ def installed_matrix(n: int, sigma: float, border: str) -> Matrix:
 def error(matrix: Matrix, n: int, sigma: float, border: str) -> float:
     exact = kernel_matrix(n, sigma, int(4 * sigma + 0.5), border)
     difference = matrix - exact
-    # The rows of both sum to one, the spline's but for a few parts in 10^5.
+    # The rows of both sum to one, the spline's but for a few parts in 10^4.
     return float(np.maximum(np.maximum(difference, 0).sum(axis=1), np.maximum(-difference, 0).sum(axis=1)).max())
 
 

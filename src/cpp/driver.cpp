@@ -154,15 +154,15 @@ class Worker {
   // Calls run(arena), and again in a larger one where what it took did not fit.
   template <class Run>
   void in_scratch(const Run& run) {
-    Arena arena(memory_.get(), size_);
-    run(arena);
-    if (arena.fits()) return;
-    memory_.reset();
-    size_ = 0;
-    memory_.reset(new (std::align_val_t{64}) std::byte[arena.used()]);
-    size_ = arena.used();
-    Arena larger(memory_.get(), size_);
-    run(larger);
+    for (;;) {
+      Arena arena(memory_.get(), size_);
+      run(arena);
+      if (arena.fits()) return;
+      memory_.reset();
+      size_ = 0;
+      memory_.reset(new (std::align_val_t{64}) std::byte[arena.used()]);
+      size_ = arena.used();
+    }
   }
   // Valid until the next but one call.
   const Axis& axis(const AxisKey& key) {

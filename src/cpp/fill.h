@@ -30,10 +30,8 @@ class Fill {
       job_.ahead->some(2);
       if (values_ != nullptr)
         finish_.put(y, 0, plane_.width, values_);
-      else if (plane_.packed(sizeof(Item)))
-        std::memcpy(plane_.row(y), row_, static_cast<std::size_t>(length) * sizeof(Item));
       else
-        scatter(plane_, y, 0, plane_.width, row_);
+        finish_.copy(y, row_);
     }
   }
 

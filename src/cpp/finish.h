@@ -89,6 +89,13 @@ class Finish {
   void written(Index y, Index x, Index pixels, Index slot) {
     if (!packed_) scatter(plane_, y, x, pixels, dense_ + slot * samples_);
   }
+  // A whole row that many rows are alike.
+  void copy(Index y, const Item* values) {
+    if (packed_)
+      std::memcpy(plane_.row(y), values, static_cast<std::size_t>(plane_.width * plane_.channels) * sizeof(Item));
+    else
+      scatter(plane_, y, 0, plane_.width, values);
+  }
 
   // `values` are the float results of `pixels` pixels from (x, y), with the pivot, where there is one, taken away.
   void put(Index y, Index x, Index pixels, const float* values) {

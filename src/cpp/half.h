@@ -8,11 +8,12 @@
 
 namespace fastblur {
 
-using Half = std::uint16_t;  // the bits of an IEEE binary16
+enum class Half : std::uint16_t {};  // the bits of an IEEE binary16
 
 // Round to nearest even; NaN stays NaN.
-FASTBLUR_INLINE float half_to_float(Half h) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000u) << 16;
+FASTBLUR_INLINE float half_to_float(Half half) {
+  const auto h = static_cast<std::uint32_t>(half);
+  const std::uint32_t sign = (h & 0x8000u) << 16;
   const std::uint32_t body = h & 0x7fffu;
   std::uint32_t bits;
   if (body >= 0x7c00u) {

@@ -25,6 +25,16 @@ inline auto with_sample(fastblur::Dtype dtype, const fastblur::Plane& plane, con
   }
 }
 
+// Calls `f` with the blur of a job, where the arena had room for it.
+template <class F>
+inline void with_blur(fastblur::Dtype dtype, const fastblur::BlurJob& job, fastblur::Arena& arena, const F& f) {
+  const auto run = [&](auto&& blur) {
+    if (arena.fits()) f(blur);
+  };
+  if (job.bytes) return run(ByteBlur(job, arena));
+  with_sample(dtype, job.plane, [&](auto s) { run(Blur<decltype(s)>(job, arena)); });
+}
+
 #define FASTBLUR_STRING_(x) #x
 #define FASTBLUR_STRING(x) FASTBLUR_STRING_(x)
 
@@ -33,18 +43,10 @@ using namespace fastblur;
 constexpr Kernels table = {
     FASTBLUR_STRING(FASTBLUR_LEVEL),
     [](Dtype d, const BlurJob& job, Index begin, Index end, Arena& arena) {
-      const auto run = [&](auto&& blur) {
-        if (arena.fits()) blur.band(begin, end);
-      };
-      if (job.bytes) return run(ByteBlur(job, arena));
-      with_sample(d, job.plane, [&](auto s) { run(Blur<decltype(s)>(job, arena)); });
+      with_blur(d, job, arena, [&](auto& blur) { blur.band(begin, end); });
     },
     [](Dtype d, const BlurJob& job, Index begin, Index end, float* rows, Index stride, Arena& arena) {
-      const auto run = [&](auto&& blur) {
-        if (arena.fits()) blur.nodes(begin, end, rows, stride);
-      };
-      if (job.bytes) return run(ByteBlur(job, arena));
-      with_sample(d, job.plane, [&](auto s) { run(Blur<decltype(s)>(job, arena)); });
+      with_blur(d, job, arena, [&](auto& blur) { blur.nodes(begin, end, rows, stride); });
     },
     [](Dtype d, const MosaicJob& job, Index begin, Index end, Arena& arena) {
       with_sample(d, job.plane, [&](auto s) {

@@ -75,10 +75,8 @@ class Mosaic {
         job_.ahead->some(2);
         if (!job_.mask.everywhere)
           finish_.put(y, 0, plane_.width, values_);
-        else if (packed_)
-          std::memcpy(plane_.row(y), dense_, static_cast<std::size_t>(length_) * sizeof(Item));
         else
-          scatter(plane_, y, 0, plane_.width, dense_);
+          finish_.copy(y, dense_);
       }
     }
   }

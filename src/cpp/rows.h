@@ -38,9 +38,10 @@ struct U8 {
   static FASTBLUR_INLINE void write(Item* p, Vec v, const float*) { store(p, v); }
   static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float*, Index count) { store_part(p, v, count); }
 };
-struct U16 {
-  using Item = std::uint16_t;
-  static constexpr bool floating = false, pivoted = true;
+template <class T, bool fuses>
+struct Pivoted {
+  using Item = T;
+  static constexpr bool floating = fuses, pivoted = true;
   static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) { return sub(load(p), load(pivot)); }
   static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
     return sub(load_part(p, count), load(pivot));
@@ -50,18 +51,8 @@ struct U16 {
     store_part(p, add(v, load(pivot)), count);
   }
 };
-struct F16 {
-  using Item = Half;
-  static constexpr bool floating = true, pivoted = true;
-  static FASTBLUR_INLINE Vec read(const Item* p, const float* pivot) { return sub(load_half(p), load(pivot)); }
-  static FASTBLUR_INLINE Vec read_part(const Item* p, const float* pivot, Index count) {
-    return sub(load_half_part(p, count), load(pivot));
-  }
-  static FASTBLUR_INLINE void write(Item* p, Vec v, const float* pivot) { store_half(p, add(v, load(pivot))); }
-  static FASTBLUR_INLINE void write_part(Item* p, Vec v, const float* pivot, Index count) {
-    store_half_part(p, add(v, load(pivot)), count);
-  }
-};
+struct U16 : Pivoted<std::uint16_t, false> {};
+struct F16 : Pivoted<Half, true> {};
 // float32 as 2^power times itself: an eighth, so that neither the difference of two values nor the sum of two such
 // differences overflows, or 2^60, so that sums of the smallest keep their bits. The pivot is scaled already.
 template <int power>

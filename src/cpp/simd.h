@@ -49,7 +49,7 @@ FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
 FASTBLUR_INLINE Vec load(const std::uint16_t* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
 }
-FASTBLUR_INLINE Vec load_half(const Half* p) {
+FASTBLUR_INLINE Vec load(const Half* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
@@ -60,7 +60,7 @@ FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) {
   const __m512i i = _mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512());
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtusepi32_epi16(i));
 }
-FASTBLUR_INLINE void store_half(Half* p, Vec v) {
+FASTBLUR_INLINE void store(Half* p, Vec v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
@@ -98,7 +98,7 @@ FASTBLUR_INLINE Vec load_part(const std::uint8_t* p, std::ptrdiff_t count) {
 FASTBLUR_INLINE Vec load_part(const std::uint16_t* p, std::ptrdiff_t count) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_lanes(count), p)));
 }
-FASTBLUR_INLINE Vec load_half_part(const Half* p, std::ptrdiff_t count) {
+FASTBLUR_INLINE Vec load_part(const Half* p, std::ptrdiff_t count) {
   return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(count), p));
 }
 FASTBLUR_INLINE __mmask32 first_words(std::ptrdiff_t count) {
@@ -121,7 +121,7 @@ FASTBLUR_INLINE void store_part(std::uint16_t* p, Vec v, std::ptrdiff_t count) {
   const __m512i i = _mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512());
   _mm256_mask_storeu_epi16(p, first_lanes(count), _mm512_cvtusepi32_epi16(i));
 }
-FASTBLUR_INLINE void store_half_part(Half* p, Vec v, std::ptrdiff_t count) {
+FASTBLUR_INLINE void store_part(Half* p, Vec v, std::ptrdiff_t count) {
   _mm256_mask_storeu_epi16(p, first_lanes(count), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
@@ -173,7 +173,7 @@ FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
 FASTBLUR_INLINE Vec load(const std::uint16_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
-FASTBLUR_INLINE Vec load_half(const Half* p) {
+FASTBLUR_INLINE Vec load(const Half* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
 FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
@@ -186,7 +186,7 @@ FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                    _mm_packus_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1)));
 }
-FASTBLUR_INLINE void store_half(Half* p, Vec v) {
+FASTBLUR_INLINE void store(Half* p, Vec v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
@@ -262,7 +262,7 @@ FASTBLUR_INLINE Vec load(const std::uint16_t* p) {
   const __m128i words = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
   return _mm_cvtepi32_ps(_mm_unpacklo_epi16(words, _mm_setzero_si128()));
 }
-FASTBLUR_INLINE Vec load_half(const Half* p) {
+FASTBLUR_INLINE Vec load(const Half* p) {
   return _mm_setr_ps(half_to_float(p[0]), half_to_float(p[1]), half_to_float(p[2]), half_to_float(p[3]));
 }
 FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
@@ -276,7 +276,7 @@ FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) {
   const __m128i words = _mm_packs_epi32(shifted, shifted);
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_xor_si128(words, _mm_set1_epi16(-32768)));
 }
-FASTBLUR_INLINE void store_half(Half* p, Vec v) {
+FASTBLUR_INLINE void store(Half* p, Vec v) {
   float f[4];
   _mm_storeu_ps(f, v);
   for (int i = 0; i < 4; ++i) p[i] = float_to_half(f[i]);
@@ -331,7 +331,9 @@ FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
   return vcvtq_f32_u32(vmovl_u16(vget_low_u16(words)));
 }
 FASTBLUR_INLINE Vec load(const std::uint16_t* p) { return vcvtq_f32_u32(vmovl_u16(vld1_u16(p))); }
-FASTBLUR_INLINE Vec load_half(const Half* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+FASTBLUR_INLINE Vec load(const Half* p) {
+  return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p))));
+}
 FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
   const uint16x4_t words = vqmovun_s32(vcvtnq_s32_f32(v));
   const uint8x8_t bytes = vqmovn_u16(vcombine_u16(words, words));
@@ -339,7 +341,9 @@ FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
   std::memcpy(p, &four, sizeof four);
 }
 FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) { vst1_u16(p, vqmovun_s32(vcvtnq_s32_f32(v))); }
-FASTBLUR_INLINE void store_half(Half* p, Vec v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
+FASTBLUR_INLINE void store(Half* p, Vec v) {
+  vst1_u16(reinterpret_cast<std::uint16_t*>(p), vreinterpret_u16_f16(vcvt_f16_f32(v)));
+}
 
 using Words = uint16x8_t;
 constexpr std::ptrdiff_t kWordLanes = 8;
@@ -387,7 +391,7 @@ FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return a * b + c; }
 FASTBLUR_INLINE Vec where_half(Vec w, Vec a, Vec b) { return w >= 0.5f ? a : b; }
 FASTBLUR_INLINE Vec load(const std::uint8_t* p) { return static_cast<float>(*p); }
 FASTBLUR_INLINE Vec load(const std::uint16_t* p) { return static_cast<float>(*p); }
-FASTBLUR_INLINE Vec load_half(const Half* p) { return half_to_float(*p); }
+FASTBLUR_INLINE Vec load(const Half* p) { return half_to_float(*p); }
 FASTBLUR_INLINE float nearest_even(float v) { return (v + 12582912.0f) - 12582912.0f; }  // |v| < 2^22
 FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
   const float r = nearest_even(v);
@@ -397,7 +401,7 @@ FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) {
   const float r = nearest_even(v);
   *p = static_cast<std::uint16_t>(r < 0 ? 0 : r > 65535 ? 65535 : r);
 }
-FASTBLUR_INLINE void store_half(Half* p, Vec v) { *p = float_to_half(v); }
+FASTBLUR_INLINE void store(Half* p, Vec v) { *p = float_to_half(v); }
 
 using Words = std::uint16_t;
 constexpr std::ptrdiff_t kWordLanes = 1;
@@ -437,21 +441,11 @@ FASTBLUR_INLINE Vec load_part(const Item* p, std::ptrdiff_t count) {
   std::memcpy(items, p, static_cast<std::size_t>(count) * sizeof(Item));
   return load(items);
 }
-FASTBLUR_INLINE Vec load_half_part(const Half* p, std::ptrdiff_t count) {
-  Half items[kLanes] = {};
-  std::memcpy(items, p, static_cast<std::size_t>(count) * sizeof(Half));
-  return load_half(items);
-}
 template <class Item>
 FASTBLUR_INLINE void store_part(Item* p, Vec v, std::ptrdiff_t count) {
   Item items[kLanes];
   store(items, v);
   std::memcpy(p, items, static_cast<std::size_t>(count) * sizeof(Item));
-}
-FASTBLUR_INLINE void store_half_part(Half* p, Vec v, std::ptrdiff_t count) {
-  Half items[kLanes];
-  store_half(items, v);
-  std::memcpy(p, items, static_cast<std::size_t>(count) * sizeof(Half));
 }
 #endif
 
