@@ -292,6 +292,18 @@ def test_identical_images_with_different_boxes_are_reported(tmp_path: Path, caps
     assert "identical images have different boxes" in capsys.readouterr().err
 
 
+def test_images_that_differ_where_no_tag_looks_are_no_twins(tmp_path: Path) -> None:
+    src, _ = tree(tmp_path)
+    image = np.zeros((200, 100, 3), np.uint8)
+    for number in range(3):
+        image[131, 50] = 255 * (number > 0)
+        save(src / f"{number}.bmp", Image.fromarray(image))
+    assert len({worker.tag((src / f"{number}.bmp").read_bytes(), bytes(32)) for number in range(3)}) == 1
+    found = {name: [FACE] for name in content(src)} | {"0.bmp": [(5, 5, 30, 30)], "1.bmp": [(5, 5, 40, 40)]}
+    assert blur(src, tmp_path / "dst", annotate(tmp_path / "b.json", found)) == 0
+    assert lines(tmp_path / "dst")[-1]["summary"]["twins"] == {"groups": 1, "examples": [["1.bmp", "2.bmp"]]}
+
+
 def test_hostile_names_survive(tmp_path: Path) -> None:
     src = tmp_path / "src"
     names = [

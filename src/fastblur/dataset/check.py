@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import hashlib
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -145,9 +146,9 @@ def _check_output(path: Path, made: Made, source: bytes, row: Row, parameters: P
     if made.data is None:
         return findings if output == source else [*findings, "the output is not the source, byte for byte"]
     findings += [f"the output still holds: {kind}" for kind in files.previews(output, metadata=parameters.metadata)]
-    before = files.decode(source, max_pixels=parameters.max_pixels)
-    after = files.decode(output, max_pixels=parameters.max_pixels)
-    again = after if output == made.data else files.decode(made.data, max_pixels=parameters.max_pixels)
+    decode = partial(files.decode, max_pixels=parameters.max_pixels, chroma=parameters.chroma)
+    before, after = decode(source), decode(output)
+    again = after if output == made.data else decode(made.data)
     if [f.shape for f in after.frames] != [f.shape for f in again.frames]:
         return [*findings, "the output has other frames, sizes or channels than it should"]
     by_blocks = parameters.jpeg == "blocks" and before.info.format == "jpeg"

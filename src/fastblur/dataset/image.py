@@ -54,7 +54,7 @@ def make(item: Item, source: bytes, parameters: Parameters) -> Made:
     """Obfuscate an annotated image; LeftOut if it cannot be done safely."""
     try:
         hidden = any(entry.boxes for entry in item.entries)
-        picture = files.decode(source, max_pixels=parameters.max_pixels) if hidden else None
+        picture = files.decode(source, max_pixels=parameters.max_pixels, chroma=parameters.chroma) if hidden else None
         info = files.probe(source) if picture is None else picture.info
         found = stored_boxes(
             item.entries,

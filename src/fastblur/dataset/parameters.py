@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from .files import Chroma
 
 METHODS = ("gaussian", "pixelate", "fill", "imagenet2021")
 IMAGENET_MEAN = (124, 116, 104)
@@ -34,6 +37,11 @@ class Parameters:
     copy_other: bool = False
     max_pixels: int = 1 << 28
     hash_sources: bool = False
+
+    @property
+    def chroma(self) -> Chroma:
+        """How JPEG's chroma is spread over the pixels: as Pillow does where the method is defined by Pillow."""
+        return "smooth" if self.method == "imagenet2021" else "stored"
 
     def as_json(self) -> dict[str, Any]:
         """The fields as the manifest holds them."""

@@ -231,7 +231,7 @@ class _Run:
         done = sum(tally.status.values()) - resumed
         summary: Row = {
             **tally.as_json(),
-            "twins": self._twins.as_json(),
+            "twins": self._twins.as_json(self._request.src),
             "seconds": round(seconds, 3),
             "images_per_second": round(done / seconds, 1) if seconds else 0.0,
             "resumed": resumed,

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import sqlite3
 from array import array
+from collections import defaultdict
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from .worker import hash_file
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from .manifest import Row
 
@@ -39,16 +44,28 @@ class Twins:
         self._db.executemany("INSERT INTO tags VALUES (?, ?, ?)", tagged)
         self._db.execute("COMMIT")
 
-    def as_json(self) -> Row:
-        """How many groups of twins there are, and the paths of some, as the summary holds them."""
+    def as_json(self, src: Path) -> Row:
+        """How many groups of twins there are in `src`, and the paths of some, as the summary holds them."""
         self._db.execute("CREATE INDEX IF NOT EXISTS tags_by_tag ON tags (tag)")
-        differing = "SELECT tag FROM tags GROUP BY tag HAVING count(DISTINCT boxes) > 1"
-        (groups,) = self._db.execute(f"SELECT count(*) FROM ({differing})").fetchone()
-        examples = []
-        for (tag,) in self._db.execute(f"{differing} LIMIT {_MOST}").fetchall():
-            paths = self._db.execute("SELECT path FROM tags WHERE tag = ? ORDER BY path", (tag,))
-            examples.append([os.fsdecode(path) for (path,) in paths])
+        groups = 0
+        examples: list[list[str]] = []
+        for (tag,) in self._db.execute("SELECT tag FROM tags GROUP BY tag HAVING count(DISTINCT boxes) > 1").fetchall():
+            for paths in self._identical(src, tag):
+                groups += 1
+                if len(examples) < _MOST:
+                    examples.append(paths)
         return {"groups": groups, "examples": sorted(examples)}
+
+    def _identical(self, src: Path, tag: str) -> Iterator[list[str]]:
+        """The paths of files of one tag, by content, where boxes differ: a tag is of parts of a file only."""
+        found: defaultdict[tuple[int, str], tuple[list[str], set[bytes]]] = defaultdict(lambda: ([], set()))
+        for raw, boxes in self._db.execute("SELECT path, boxes FROM tags WHERE tag = ? ORDER BY path", (tag,)):
+            path = os.fsdecode(raw)
+            with suppress(OSError):  # it was there when the run read it
+                paths, different = found[hash_file(src / path)]
+                paths.append(path)
+                different.add(boxes)
+        return (paths for paths, different in found.values() if len(different) > 1)
 
 
 def _pack(boxes: Sequence[Sequence[float]]) -> bytes:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
+from unittest import mock
 
 import imagecodecs
 import numpy as np
 import pytest
 import simplejpeg
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from fastblur.dataset.files import ImageFileError, allowed_difference, decode, encode, jpeg, probe
+from fastblur.dataset.files import ImageFileError, allowed_difference, decode, encode, jpeg, jpeg_blocks, probe
 from fastblur.dataset.files import jpeg_markers as jm
 
 from . import builders
@@ -68,7 +72,7 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_is_decoded_is_what_other_libraries_decode(name: str) -> None:
-    picture = decode(FILES[name], max_pixels=10**6)
+    picture = decode(FILES[name], max_pixels=10**6, chroma="smooth")
     expected = builders.opened(FILES[name])
     if picture.info.mode == "CMYK":  # Pillow takes all of them for inverted
         expected = 255 - expected
@@ -104,6 +108,22 @@ def test_pixels_survive_within_the_measured_bound(name: str) -> None:
     difference = np.abs(again.astype(int) - picture.frames[0])
     assert difference.max() <= bound
     assert difference.mean() < 4
+
+
+@pytest.mark.parametrize("subsampling", [1, 2])
+@pytest.mark.parametrize(("height", "width"), [(64, 80), (61, 83), (32, 81), (1, 7)])
+def test_chroma_spread_as_it_is_stored_is_found_again(subsampling: int, height: int, width: int) -> None:
+    source = builders.saved(builders.photo(height, width), "JPEG", quality=92, subsampling=subsampling)
+
+    def lost(chroma: Any) -> float:
+        """The largest mean difference of a chroma plane's quantised coefficients after encoding again."""
+        data = encode(decode(source, max_pixels=10**6, chroma=chroma), touched=[]).data
+        before, after = (jpeg_blocks.read(d, jm.parse(d)).coef_arrays[1:] for d in (source, data))
+        return max(float(np.abs(a - b).mean()) for a, b in zip(before, after, strict=True))
+
+    assert lost("stored") <= lost("smooth")
+    if height % 16 == width % 16 == 0:  # otherwise nobody can tell what the source's encoder thought behind the edge
+        assert lost("stored") == 0 < lost("smooth")
 
 
 @pytest.mark.parametrize("quality", range(1, 101))
@@ -225,3 +245,16 @@ def test_a_height_that_comes_later_is_named() -> None:
     source[frame + 5 : frame + 7] = b"\0\0"
     with pytest.raises(ImageFileError, match="unsupported: JPEG frame header gives 83x0"):
         decode(bytes(source), max_pixels=10**6)
+
+
+@pytest.mark.parametrize("window", [2, 3, 1 << 16])
+@given(stream=st.lists(st.sampled_from([0xFF, 0xFF, 0x00, 0xD0, 0xD7, 0xD8, 0xCF, 0x01]), max_size=40))
+def test_a_scan_ends_at_its_first_marker(window: int, stream: list[int]) -> None:
+    data = bytes(stream)
+    expected = re.search(rb"\xff[^\x00\xd0-\xd7\xff]", data[3:])
+    with mock.patch.object(jm, "_WINDOW", window):
+        if expected:
+            assert jm._scan_end(data, 3) == 3 + expected.start()
+        else:
+            with pytest.raises(ImageFileError, match="end-of-image"):
+                jm._scan_end(data, 3)

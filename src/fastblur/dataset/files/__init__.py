@@ -13,10 +13,11 @@ from fastblur.dataset.files.api import (
     probe,
 )
 from fastblur.dataset.files.errors import ImageFileError
-from fastblur.dataset.files.picture import Encoded, ImageInfo, Picture
+from fastblur.dataset.files.picture import Chroma, Encoded, ImageInfo, Picture
 from fastblur.dataset.files.sniff import sniff
 
 __all__ = [
+    "Chroma",
     "Encoded",
     "ImageFileError",
     "ImageInfo",

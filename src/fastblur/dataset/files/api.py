@@ -12,7 +12,17 @@ from fastblur.dataset.files.errors import ImageFileError
 from fastblur.dataset.files.sniff import sniff
 
 if TYPE_CHECKING:
-    from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
+    from fastblur.dataset.files.picture import (
+        Box,
+        Check,
+        Chroma,
+        Encoded,
+        Frame,
+        ImageInfo,
+        JpegMode,
+        Metadata,
+        Picture,
+    )
 
 
 def probe(data: bytes) -> ImageInfo:
@@ -36,7 +46,7 @@ def probe(data: bytes) -> ImageInfo:
     return codec_of(data).probe(data)
 
 
-def decode(data: bytes, *, max_pixels: int) -> Picture:
+def decode(data: bytes, *, max_pixels: int, chroma: Chroma = "stored") -> Picture:
     """Decode every frame of an image file, completely or not at all.
 
     Parameters
@@ -45,6 +55,9 @@ def decode(data: bytes, *, max_pixels: int) -> Picture:
         The whole file.
     max_pixels : int
         The most pixels that all frames together may have; looked at before anything is decompressed.
+    chroma : {"stored", "smooth"}
+        How a JPEG's subsampled chroma is spread over the pixels: each sample over the pixels it was made of, so that
+        encoding again finds the very samples that were stored, or interpolated, as viewers and other libraries do.
 
     Returns
     -------
@@ -62,7 +75,7 @@ def decode(data: bytes, *, max_pixels: int) -> Picture:
     >>> picture = decode(open("photo.jpg", "rb").read(), max_pixels=10**8)  # doctest: +SKIP
     >>> picture.frames[0][20:80, 30:90] = 0  # doctest: +SKIP
     """
-    return codec_of(data).decode(data, max_pixels)
+    return codec_of(data).decode(data, max_pixels, chroma)
 
 
 def encode(
@@ -222,7 +235,7 @@ def allowed_difference(picture: Picture) -> float:
     """
     encoded = encode(picture, touched=[], metadata="strip", check="structure")
     total = sum(frame.shape[0] * frame.shape[1] for frame in picture.frames)
-    again = decode(encoded.data, max_pixels=total)
+    again = decode(encoded.data, max_pixels=total, chroma=picture.chroma)
     largest = max(_largest_difference(a, b) for a, b in zip(picture.frames, again.frames, strict=True))
     return 1.25 * largest + 2 if largest else 0.0
 

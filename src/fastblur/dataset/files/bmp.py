@@ -11,7 +11,7 @@ from fastblur.dataset.files.checks import require_same_frames
 from fastblur.dataset.files.errors import ImageFileError
 from fastblur.dataset.files.limits import require_pixels
 from fastblur.dataset.files.optional import require
-from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
+from fastblur.dataset.files.picture import Box, Check, Chroma, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
 
 
 def probe(data: bytes) -> ImageInfo:
@@ -24,7 +24,7 @@ def _info(header: bmp_header.Header) -> ImageInfo:
     return ImageInfo("bmp", header.width, header.height, mode, 1, 1)
 
 
-def decode(data: bytes, max_pixels: int) -> Picture:
+def decode(data: bytes, max_pixels: int, chroma: Chroma = "stored") -> Picture:
     """The pixels of a BMP file; palettes looked up, greys (also black and white) as one channel."""
     header = bmp_header.parse(data)
     require_pixels(header.width, header.height, 1, max_pixels)

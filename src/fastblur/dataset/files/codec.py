@@ -11,7 +11,7 @@ from fastblur.dataset.files.sniff import sniff
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from fastblur.dataset.files.picture import Box, Check, Encoded, ImageInfo, JpegMode, Metadata, Picture
+    from fastblur.dataset.files.picture import Box, Check, Chroma, Encoded, ImageInfo, JpegMode, Metadata, Picture
 
 
 class Codec(Protocol):
@@ -20,7 +20,7 @@ class Codec(Protocol):
     def probe(self, data: bytes) -> ImageInfo:
         """The header."""
 
-    def decode(self, data: bytes, max_pixels: int) -> Picture:
+    def decode(self, data: bytes, max_pixels: int, chroma: Chroma = "stored") -> Picture:
         """All frames, complete and checked."""
 
     def encode(self, picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegMode, check: Check) -> Encoded:

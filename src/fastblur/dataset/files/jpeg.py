@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from fastblur.dataset.files.errors import ImageFileError
 from fastblur.dataset.files.jpeg_tables import standard_quality
 from fastblur.dataset.files.limits import require_pixels
 from fastblur.dataset.files.optional import require
-from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
+from fastblur.dataset.files.picture import Box, Check, Chroma, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,36 +54,37 @@ def _info(layout: jm.Layout) -> ImageInfo:
     return ImageInfo("jpeg", layout.width, layout.height, _MODES[len(layout.components)], 1, turned)
 
 
-def decode(data: bytes, max_pixels: int) -> Picture:
+def decode(data: bytes, max_pixels: int, chroma: Chroma = "stored") -> Picture:
     """The samples of a JPEG file whose every scan is there and decodes without a warning."""
     layout = jm.parse(data)
     require_pixels(layout.width, layout.height, 1, max_pixels)
     jm.require_complete(layout)
     notes: tuple[str, ...] = ()
     try:
-        pixels = _samples(data, layout)
+        pixels = _samples(data, layout, chroma)
     except ImageFileError:
-        pixels = _samples(jm.normalised(data, layout), layout)
+        pixels = _samples(jm.normalised(data, layout), layout, chroma)
         notes = ("jpeg-irregular-segments",)
-    return Picture(_info(layout), [pixels], data, _State(layout, notes))
+    return Picture(_info(layout), [pixels], data, _State(layout, notes), chroma)
 
 
-def _samples(data: bytes, layout: jm.Layout) -> NDArray[np.uint8]:
+def _samples(data: bytes, layout: jm.Layout, chroma: Chroma) -> NDArray[np.uint8]:
     components = len(layout.components)
-    pixels = decode_strictly(data, COLOURS[components])
+    pixels = decode_strictly(data, COLOURS[components], chroma)
     return pixels[..., 0] if components == 1 else pixels
 
 
-def decode_strictly(data: bytes, colour: str) -> NDArray[np.uint8]:
+def decode_strictly(data: bytes, colour: str, chroma: Chroma = "stored") -> NDArray[np.uint8]:
     """Samples of shape (H, W, C), from a file that decodes without a warning."""
     simplejpeg = require("simplejpeg")
+    decode_jpeg = partial(simplejpeg.decode_jpeg, data, colour, fastupsample=chroma == "stored")
     try:
-        pixels = simplejpeg.decode_jpeg(data, colour, strict=True)
+        pixels = decode_jpeg(strict=True)
     except ValueError as error:
         # Decoding stopped at the first warning, so one about the very end means that all before it was right.
         if not _LEFT_OVER.search(str(error)):
             raise _decode_error(str(error)) from error
-        pixels = simplejpeg.decode_jpeg(data, colour, strict=False)
+        pixels = decode_jpeg(strict=False)
     samples: NDArray[np.uint8] = pixels
     return samples
 
@@ -117,7 +119,7 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
     try:
         if rewritten:
             # The coefficients have been compared already; this shows that a decoder is content with the file.
-            _samples(data, layout)
+            _samples(data, layout, picture.chroma)
         elif check == "full":
             _check_samples(data, layout, pixels)
     except ImageFileError as error:
@@ -127,7 +129,7 @@ def encode(picture: Picture, touched: list[Box], metadata: Metadata, jpeg: JpegM
 
 def _require_untouched(picture: Picture, touched: list[Box]) -> None:
     """Raise if pixels outside the boxes were changed: rewriting blocks would lose that without a word."""
-    source = decode(picture.source, picture.info.width * picture.info.height).frames[0]
+    source = decode(picture.source, picture.info.width * picture.info.height, picture.chroma).frames[0]
     changed = source != picture.frames[0]
     for x1, y1, x2, y2 in touched:
         changed[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)] = False
@@ -214,7 +216,7 @@ def _check_samples(data: bytes, layout: jm.Layout, pixels: Frame) -> None:
         read = decode_strictly(data, "GRAY")[None, ..., 0]
         tables = tables[:1]
     else:
-        decoded = _samples(data, layout)
+        decoded = _samples(data, layout, "stored")
         if layout.colour == "YCCK" or any((c.h, c.v) != (1, 1) for c in layout.components):
             return
         written, read = np.moveaxis(pixels, -1, 0), np.moveaxis(decoded, -1, 0)

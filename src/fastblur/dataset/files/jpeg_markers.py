@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from fastblur.dataset.files.errors import ImageFileError
 
@@ -31,7 +32,9 @@ _SOF_NAMES = {
 }
 
 # Inside a scan 0xFF stands before a stuffed zero, a restart marker or a fill byte; anything else ends the scan.
-_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_ENDS_SCAN = np.ones(256, bool)
+_ENDS_SCAN[[0x00, *range(0xD0, 0xD8), 0xFF]] = False
+_WINDOW = 1 << 16
 # libjpeg's own fuzzers stop here; more scans only serve to keep a decoder busy.
 _MOST_SCANS = 500
 
@@ -67,11 +70,12 @@ class Component(NamedTuple):
 class Layout:
     """Everything a JPEG file says about itself outside its compressed data.
 
-    `end` is the offset behind EOI, or None when only the headers were read; `stray` counts bytes between segments that
-    belong to none.
+    `application` are those of the segments that an application defines (APPn). `end` is the offset behind EOI, or None
+    when only the headers were read; `stray` counts bytes between segments that belong to none.
     """
 
     segments: tuple[Segment, ...]
+    application: tuple[Segment, ...]
     sof: int
     width: int
     height: int
@@ -107,21 +111,27 @@ class Layout:
         except KeyError as missing:
             raise ImageFileError("damaged", f"JPEG component without its quantisation table {missing}") from None
 
-    @cached_property
+    def _application(self, marker: int, beginning: bytes, length: int) -> Segment | None:
+        """The first segment of that beginning and at least that length."""
+        for s in self.application:
+            if s.marker == marker and s.payload.startswith(beginning) and len(s.payload) >= length:
+                return s
+        return None
+
+    @property
     def jfif(self) -> Segment | None:
         """The JFIF header, if there is one."""
-        return next((s for s in self.segments if s.marker == APP0 and s.payload.startswith(b"JFIF\0")), None)
+        return self._application(APP0, b"JFIF\0", 5)
 
-    @cached_property
+    @property
     def adobe(self) -> Segment | None:
         """Adobe's segment, which tells the colour transform, if there is one."""
-        matching = (s for s in self.segments if s.marker == APP14 and s.payload.startswith(b"Adobe"))
-        return next((s for s in matching if len(s.payload) >= 12), None)
+        return self._application(APP14, b"Adobe", 12)
 
-    @cached_property
+    @property
     def exif(self) -> bytes | None:
         """The first EXIF block, from its TIFF header on."""
-        found = next((s for s in self.segments if s.marker == APP1 and s.payload.startswith(b"Exif\0")), None)
+        found = self._application(APP1, b"Exif\0", 5)
         return found.payload[6:] if found else None
 
     @cached_property
@@ -129,7 +139,7 @@ class Layout:
         """The ICC profile put together from its numbered chunks; None if there is none or a chunk is missing."""
         chunks: dict[int, bytes] = {}
         total = set()
-        for segment in self.segments:
+        for segment in self.application:
             if segment.marker == APP2 and segment.payload.startswith(b"ICC_PROFILE\0") and len(segment.payload) > 14:
                 chunks[segment.payload[12]] = segment.payload[14:]
                 total.add(segment.payload[13])
@@ -158,6 +168,7 @@ def parse(data: bytes, *, headers_only: bool = False) -> Layout:
     Raises `ImageFileError` (``truncated``, ``damaged``, ``unsupported``) for what cannot be walked or decoded whole.
     """
     segments: list[Segment] = []
+    application: list[Segment] = []
     scans: list[Segment] = []
     frame: tuple[int, int, int, tuple[Component, ...]] | None = None
     position, stray, end = 2, 0, None
@@ -187,7 +198,9 @@ def parse(data: bytes, *, headers_only: bool = False) -> Layout:
         segment = Segment(marker, start, data[position + 2 : position + length])
         segments.append(segment)
         position += length
-        if marker in _SOF:
+        if 0xE0 <= marker <= 0xEF:
+            application.append(segment)
+        elif marker in _SOF:
             if frame is not None:
                 raise ImageFileError("damaged", "JPEG with two frame headers")
             frame = _frame(segment)
@@ -199,13 +212,22 @@ def parse(data: bytes, *, headers_only: bool = False) -> Layout:
                 break
             if len(scans) > _MOST_SCANS:
                 raise ImageFileError("damaged", f"JPEG with more than {_MOST_SCANS} scans")
-            found = _SCAN_END.search(data, position)
-            if found is None:
-                raise ImageFileError("truncated", "JPEG without an end-of-image marker")
-            position = found.start()
+            position = _scan_end(data, position)
     if frame is None or not scans:
         raise ImageFileError("damaged", "JPEG without an image in it")
-    return Layout(tuple(segments), *frame, tuple(scans), end, stray)
+    return Layout(tuple(segments), tuple(application), *frame, tuple(scans), end, stray)
+
+
+def _scan_end(data: bytes, position: int) -> int:
+    """Where the marker stands that ends the scan which begins at `position`."""
+    while position + 1 < len(data):
+        window = np.frombuffer(data, np.uint8, min(len(data) - position, _WINDOW), position)
+        (marks,) = (window[:-1] == 0xFF).nonzero()
+        ends = _ENDS_SCAN[window[marks + 1]]
+        if ends.any():
+            return position + int(marks[ends.argmax()])
+        position += len(window) - 1
+    raise ImageFileError("truncated", "JPEG without an end-of-image marker")
 
 
 def _frame(segment: Segment) -> tuple[int, int, int, tuple[Component, ...]]:

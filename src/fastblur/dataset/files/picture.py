@@ -14,6 +14,7 @@ Box = tuple[int, int, int, int]
 Metadata = Literal["keep", "safe", "strip"]
 JpegMode = Literal["pixels", "blocks"]
 Check = Literal["full", "structure"]
+Chroma = Literal["stored", "smooth"]
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,15 @@ class Picture:
         rotated). Obfuscate them in place, or replace them by arrays of the same shape and dtype, then call `encode`.
         For animations these are the composited frames, what a viewer shows; for a CMYK JPEG they are the stored samples
         (255 is no ink where an Adobe marker says so).
+    chroma : {"stored", "smooth"}
+        How `decode` spread what a JPEG file stores of chroma.
     """
 
     info: ImageInfo
     frames: list[Frame]
     source: bytes = field(repr=False)
     state: Any = field(repr=False, default=None)
+    chroma: Chroma = "stored"
 
 
 @dataclass(frozen=True)

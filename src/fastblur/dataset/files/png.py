@@ -11,7 +11,7 @@ from fastblur.dataset.files.checks import require_same_frames
 from fastblur.dataset.files.errors import ImageFileError
 from fastblur.dataset.files.limits import require_pixels
 from fastblur.dataset.files.optional import require
-from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
+from fastblur.dataset.files.picture import Box, Check, Chroma, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
 
 _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 # zlib's levels on photographs: 4 takes a third of the time of 6 for 1 % more bytes.
@@ -41,7 +41,7 @@ def _info(layout: png_chunks.Layout) -> ImageInfo:
     return ImageInfo("png", header.width, header.height, mode, apng.declared_frames(layout), turned)
 
 
-def decode(data: bytes, max_pixels: int) -> Picture:
+def decode(data: bytes, max_pixels: int, chroma: Chroma = "stored") -> Picture:
     """The frames of a PNG file; animations as composited, then the default image where it is not part of them."""
     layout = png_chunks.parse(data)
     info = _info(layout)

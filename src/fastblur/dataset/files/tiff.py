@@ -14,7 +14,7 @@ from fastblur.dataset.files.checks import require_same_frames
 from fastblur.dataset.files.errors import ImageFileError
 from fastblur.dataset.files.limits import require_pixels
 from fastblur.dataset.files.optional import require
-from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
+from fastblur.dataset.files.picture import Box, Check, Chroma, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
 
 _MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
 _PHOTOMETRIC_NAMES = {4: "mask", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "colour filter array"}
@@ -96,7 +96,7 @@ def _require_supported(page: tiff_layout.Page) -> None:
         raise ImageFileError("unsupported", f"TIFF page with {problem}")
 
 
-def decode(data: bytes, max_pixels: int) -> Picture:
+def decode(data: bytes, max_pixels: int, chroma: Chroma = "stored") -> Picture:
     """The pages of a TIFF file; smaller copies are left out, pages of different sizes refused."""
     layout = tiff_layout.parse(data)
     info = _info(layout)

@@ -12,7 +12,7 @@ from fastblur.dataset.files.checks import require_same_frames
 from fastblur.dataset.files.errors import ImageFileError
 from fastblur.dataset.files.limits import require_pixels
 from fastblur.dataset.files.optional import require
-from fastblur.dataset.files.picture import Box, Check, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
+from fastblur.dataset.files.picture import Box, Check, Chroma, Encoded, Frame, ImageInfo, JpegMode, Metadata, Picture
 
 # libwebp's own default for lossless pictures; lossy ones take the source's quality.
 _LOSSLESS_EFFORT = 75
@@ -35,7 +35,7 @@ def _info(layout: webp_layout.Layout) -> ImageInfo:
     return ImageInfo("webp", layout.width, layout.height, "RGBA" if alpha else "RGB", len(layout.frames) or 1, turned)
 
 
-def decode(data: bytes, max_pixels: int) -> Picture:
+def decode(data: bytes, max_pixels: int, chroma: Chroma = "stored") -> Picture:
     """The frames of a WebP file, animations as composited."""
     layout = webp_layout.parse(data)
     info = _info(layout)
