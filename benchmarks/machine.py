@@ -61,7 +61,7 @@ def versions() -> dict[str, str]:
             result[name] = str(importlib.import_module(name).__version__)
         except ImportError:
             continue
-    with contextlib.suppress(native.UnavailableError):
+    with contextlib.suppress(native.UnavailableError, importlib.metadata.PackageNotFoundError):
         result["ipp"] = f"{importlib.metadata.version('ipp')} ({ipp.load().variant})"
     return result
 
