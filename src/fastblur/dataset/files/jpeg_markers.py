@@ -223,9 +223,9 @@ def _scan_end(data: bytes, position: int) -> int:
     while position + 1 < len(data):
         window = np.frombuffer(data, np.uint8, min(len(data) - position, _WINDOW), position)
         (marks,) = (window[:-1] == 0xFF).nonzero()
-        ends = _ENDS_SCAN[window[marks + 1]]
-        if ends.any():
-            return position + int(marks[ends.argmax()])
+        ends = marks[_ENDS_SCAN[window[marks + 1]]]
+        if len(ends):
+            return position + int(ends[0])
         position += len(window) - 1
     raise ImageFileError("truncated", "JPEG without an end-of-image marker")
 
