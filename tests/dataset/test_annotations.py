@@ -54,6 +54,21 @@ class TestImageNet:
         assert entry.problem is not None
         assert entry.key == "a.jpg"
 
+    @pytest.mark.parametrize("name", ["bboxes", "\\u0062boxes"])
+    def test_boxes_given_twice_are_the_images_problem(self, tmp_path: Path, name: str) -> None:
+        box = '{"x0": 1, "y0": 2, "x1": 3, "y1": 4}'
+        (entry,) = read("imagenet", text(tmp_path, f'[{{"url": "a.jpg", "bboxes": [{box}], "{name}": []}}]'))
+        assert entry.problem == "the member 'bboxes' occurs twice"
+        (entry,) = read("imagenet", text(tmp_path, f'[{{"url": "a.jpg", "bboxes": [{box[:-1]}, "{name[:-2]}": 1}}]}}]'))
+        assert entry.problem is None
+        (entry,) = read("imagenet", text(tmp_path, f'[{{"url": "a.jpg", "bboxes": [{box[:-1]}, "x1": 9}}]}}]'))
+        assert entry.problem == "the member 'x1' occurs twice"
+
+    @pytest.mark.parametrize("rest", ["[" * 900 + "]" * 900, "1" * 5000, '"\\u00e9"', "{}"])
+    def test_whatever_else_an_item_holds_is_looked_over(self, tmp_path: Path, rest: str) -> None:
+        (entry,) = read("imagenet", text(tmp_path, f'[{{"url": "a.jpg", "bboxes": [], "more": {rest}}}]'))
+        assert entry == Entry("a.jpg", []) or "cannot be read in whole" in (entry.problem or "")
+
     @pytest.mark.parametrize("content", ["", "{}", "[", '[{"bboxes": []}]', "[1]", '[{"url": "a", "bboxes": NaN}]'])
     def test_a_file_that_is_something_else_is_refused_by_name(self, tmp_path: Path, content: str) -> None:
         with pytest.raises(AnnotationError, match="boxes"):
@@ -86,6 +101,15 @@ class TestCoco:
     def test_a_second_list_of_annotations_is_an_error(self, tmp_path: Path) -> None:
         path = text(tmp_path, '{"images": [], "annotations": [], "annotations": []}')
         with pytest.raises(AnnotationError, match="the key 'annotations' occurs twice"):
+            read("coco", path)
+
+    def test_a_member_given_twice_is_a_problem_or_an_error(self, tmp_path: Path) -> None:
+        content = self.file(tmp_path).read_text()
+        path = text(tmp_path, content.replace('"category_id": 5', '"category_id": 5, "bbox": [1, 1, 1, 1]'))
+        problems = [entry.problem for entry in read("coco", path) if entry.problem]
+        assert problems == ["annotations[1]: the member 'bbox' occurs twice"]
+        path = text(tmp_path, content.replace('"file_name": "b.jpg"', '"file_name": "b.jpg", "file_name": "c.jpg"'))
+        with pytest.raises(AnnotationError, match=r"images\[1\]: the member 'file_name' occurs twice"):
             read("coco", path)
 
     @pytest.mark.parametrize("label", ["face", "0"])
@@ -219,6 +243,12 @@ class TestRekognition:
     def test_one_object_of_responses(self, tmp_path: Path) -> None:
         path = text(tmp_path, json.dumps({"a.jpg": {"FaceDetails": []}, "b.jpg": {"FaceDetails": []}}))
         assert [entry.key for entry in read("rekognition", path)] == ["a.jpg", "b.jpg"]
+
+    def test_two_lists_of_faces_are_a_problem(self, tmp_path: Path) -> None:
+        faces = json.dumps([{"BoundingBox": self.BOX}])
+        text(tmp_path, f'{{"FaceDetails": {faces}, "FaceDetails": []}}', "a.jpg.json")
+        (entry,) = read("rekognition", tmp_path)
+        assert entry == Entry("a.jpg", [], problem="the member 'FaceDetails' occurs twice")
 
     def test_two_responses_of_one_image_are_an_error(self, tmp_path: Path) -> None:
         path = text(tmp_path, '{"a.jpg": {"FaceDetails": []}, "b.jpg": {}, "a.jpg": {"FaceDetails": []}}')

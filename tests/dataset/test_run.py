@@ -12,6 +12,7 @@ from PIL import Image
 
 from fastblur import cli
 from fastblur.dataset import worker
+from fastblur.dataset.twins import Twins
 
 from .trees import FACE, annotate, blur, content, lines, photo, pixels, rows, save, tree, verify
 
@@ -302,6 +303,32 @@ def test_images_that_differ_where_no_tag_looks_are_no_twins(tmp_path: Path) -> N
     found = {name: [FACE] for name in content(src)} | {"0.bmp": [(5, 5, 30, 30)], "1.bmp": [(5, 5, 40, 40)]}
     assert blur(src, tmp_path / "dst", annotate(tmp_path / "b.json", found)) == 0
     assert lines(tmp_path / "dst")[-1]["summary"]["twins"] == {"groups": 1, "examples": [["1.bmp", "2.bmp"]]}
+
+
+def test_twins_of_which_one_has_gone_are_still_reported(tmp_path: Path) -> None:
+    twins = Twins()
+    (tmp_path / "a").write_bytes(b"same")
+    twins.add({"path": path, "tag": "1", "boxes": [[0, 0, x, 1, 4]]} for path, x in (("a", 1), ("gone", 2)))
+    assert twins.as_json(tmp_path) == {"groups": 1, "examples": [["a", "gone"]]}
+
+
+@pytest.mark.parametrize("length", [0, 1, 511, 513, 4096, 4097, 5000, 100_000])
+def test_a_tag_looks_at_both_ends_and_at_all_of_a_small_file(length: int) -> None:
+    source = bytearray(length)
+    clear = worker.tag(bytes(source), bytes(32))
+    assert clear not in (worker.tag(bytes(length + 1), bytes(32)), worker.tag(bytes(source), bytes(31) + b"1"))
+    for place in range(length) if length <= 4096 else (0, length - 1):
+        source[place] = 1
+        assert worker.tag(bytes(source), bytes(32)) != clear, place
+        source[place] = 0
+
+
+def test_a_file_system_that_tells_no_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    src, boxes = tree(tmp_path)
+    true = os.fstat
+    monkeypatch.setattr(worker.os, "fstat", lambda fd: os.stat_result([*true(fd)[:6], 0, *true(fd)[7:]]))
+    assert blur(src, tmp_path / "dst", boxes, "--workers", "1") == 0
+    assert len(content(tmp_path / "dst")) == len(content(src))
 
 
 def test_hostile_names_survive(tmp_path: Path) -> None:

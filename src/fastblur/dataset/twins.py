@@ -6,7 +6,6 @@ import os
 import sqlite3
 from array import array
 from collections import defaultdict
-from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -49,7 +48,7 @@ class Twins:
         self._db.execute("CREATE INDEX IF NOT EXISTS tags_by_tag ON tags (tag)")
         groups = 0
         examples: list[list[str]] = []
-        for (tag,) in self._db.execute("SELECT tag FROM tags GROUP BY tag HAVING count(DISTINCT boxes) > 1").fetchall():
+        for (tag,) in self._db.execute("SELECT tag FROM tags GROUP BY tag HAVING count(DISTINCT boxes) > 1"):
             for paths in self._identical(src, tag):
                 groups += 1
                 if len(examples) < _MOST:
@@ -58,14 +57,17 @@ class Twins:
 
     def _identical(self, src: Path, tag: str) -> Iterator[list[str]]:
         """The paths of files of one tag, by content, where boxes differ: a tag is of parts of a file only."""
-        found: defaultdict[tuple[int, str], tuple[list[str], set[bytes]]] = defaultdict(lambda: ([], set()))
-        for raw, boxes in self._db.execute("SELECT path, boxes FROM tags WHERE tag = ? ORDER BY path", (tag,)):
-            path = os.fsdecode(raw)
-            with suppress(OSError):  # it was there when the run read it
-                paths, different = found[hash_file(src / path)]
-                paths.append(path)
-                different.add(boxes)
-        return (paths for paths, different in found.values() if len(different) > 1)
+        rows = self._db.execute("SELECT path, boxes FROM tags WHERE tag = ? ORDER BY path", (tag,)).fetchall()
+        try:
+            contents = [hash_file(src / os.fsdecode(path)) for path, _ in rows]
+        except OSError:  # one has gone since the run read it: as far as can be told, all are the same
+            contents = [(0, tag)] * len(rows)
+        found = defaultdict(list)
+        for content, row in zip(contents, rows, strict=True):
+            found[content].append(row)
+        for same in found.values():
+            if len({boxes for _, boxes in same}) > 1:
+                yield [os.fsdecode(path) for path, _ in same]
 
 
 def _pack(boxes: Sequence[Sequence[float]]) -> bytes:

@@ -118,8 +118,8 @@ def read_source(path: str | Path, item: Item, parameters: Parameters) -> Source:
         raise LeftOut(reason, detail)
     with open(path, "rb", buffering=0) as file:
         stat = os.fstat(file.fileno())
-        # An annotated file hardly ever turns out to be none that is read in whole.
-        head = file.read(min(stat.st_size, _AT_ONCE) if item.annotated else HEAD)
+        # An annotated file hardly ever turns out to be none that is read in whole. Some file systems tell no size.
+        head = file.read(min(max(stat.st_size, HEAD), _AT_ONCE) if item.annotated else HEAD)
         status = decide(item, head, parameters)
         if status in ("skipped", "copied-other"):
             return Source(status, head, stat)
@@ -167,8 +167,9 @@ def describe(row: Row, made: Made, source: bytes, job: Job) -> None:
 
 def tag(source: bytes, key: bytes) -> str:
     """What identical files share, and hardly any others: a keyed hash of their length and of slices all over them."""
-    step = max(_SLICE, (len(source) - _SLICE) // (_SLICES - 1))
-    slices = (source[start : start + _SLICE] for start in range(0, step * _SLICES, step))
+    last = max(len(source) - _SLICE, 0)
+    starts = (last * number // (_SLICES - 1) for number in range(_SLICES))
+    slices = (source[start : start + _SLICE] for start in starts)
     return hashlib.blake2b(len(source).to_bytes(8, "big") + b"".join(slices), key=key, digest_size=32).hexdigest()
 
 

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .entry import AnnotationError, Entry, ReaderOptions
-from .json_items import decode, mapped, members
+from .json_items import count_of, decode, mapped, members, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+_count_in_image = count_of(("id", "file_name", "width", "height"))
+_count_in_annotation = count_of(("image_id", "bbox", "category_id"))
 
 
 class _Image(msgspec.Struct):
@@ -58,6 +62,8 @@ def read(path: Path, options: ReaderOptions) -> Iterator[Entry]:
             item = image.decode(raw)
         except msgspec.ValidationError as error:
             raise AnnotationError(f"{path}: images[{index}]: {error}") from None
+        if _count_in_image(raw) != 4 and (problem := repeated(raw)):
+            raise AnnotationError(f"{path}: images[{index}]: {problem}")
         if item.id in names:
             raise AnnotationError(f"{path}: images[{index}]: the id {item.id!r} was used before")
         names[item.id] = item.file_name
@@ -69,6 +75,8 @@ def read(path: Path, options: ReaderOptions) -> Iterator[Entry]:
             row = annotation.decode(raw)
             image_id = row.image_id
             x, y, width, height = row.bbox
+            if _count_in_annotation(raw) != 3 and (twice := repeated(raw)):
+                problem = f"annotations[{index}]: {twice}"
             if options.labels.keep(str(row.category_id), labels.get(row.category_id or 0, "")):
                 boxes = [(x, y, x + width, y + height)]
         except msgspec.ValidationError as error:

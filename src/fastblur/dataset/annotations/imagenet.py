@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .entry import Entry, ReaderOptions
-from .json_items import decode, mapped
+from .json_items import decode, mapped, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,8 @@ def read(path: Path, options: ReaderOptions) -> Iterator[Entry]:
         try:
             item = image.decode(raw)
             url, boxes = item.url, [(b.x0, b.y0, b.x1, b.y1) for b in item.bboxes]
+            if bytes(raw).count(b'"') != 6 + 8 * len(boxes):  # more than the names that were found and a url
+                problem = repeated(raw)
         except msgspec.ValidationError as error:
             problem, boxes = str(error), []
             url = decode(path, raw, _Url).url

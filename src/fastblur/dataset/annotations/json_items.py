@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import mmap
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -10,7 +12,7 @@ import msgspec
 from .entry import AnnotationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -44,6 +46,38 @@ def members(path: Path, content: mmap.mmap) -> dict[Key, msgspec.Raw]:
         return Key(key)
 
     return decode(path, content, dict[Key, msgspec.Raw], once)
+
+
+def repeated(raw: bytes | msgspec.Raw) -> str | None:
+    """What is wrong with an item in which an object has a member twice: a decoder keeps the last of them.
+
+    It takes several times as long as decoding, so readers first see whether an item holds more than they took from it.
+    """
+    try:
+        json.loads(bytes(raw), object_pairs_hook=_once, parse_int=str)
+    except _RepeatedError as error:
+        return f"the member {error.args[0]!r} occurs twice"
+    except (ValueError, RecursionError) as error:  # in what the reader has no use for
+        return f"it cannot be read in whole: {error}"
+    return None
+
+
+def count_of(names: Sequence[str]) -> Callable[[bytes | msgspec.Raw], int]:
+    """A function that counts the members of these names in an item; -1 where one may be written with an escape."""
+    members = re.compile(rb'"(?:%s)"\s*:' % "|".join(names).encode())
+    return lambda raw: -1 if b"\\u" in bytes(raw) else len(members.findall(raw))
+
+
+class _RepeatedError(Exception):
+    pass
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    seen = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise _RepeatedError(name)
+        seen.add(name)
 
 
 def decode(

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .entry import AnnotationError, Box, Entry, ReaderOptions, corners, files_below
-from .json_items import mapped, members
+from .json_items import count_of, mapped, members, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+_count = count_of(("FaceDetails", "FaceRecords", "Labels", "CustomLabels"))
 
 
 class _Rectangle(msgspec.Struct, rename="pascal"):
@@ -86,6 +89,9 @@ def _entry(
     found += [(label.name, label.geometry.bounding_box) for label in response.custom_labels or ()]
     if response == _Response():
         return Entry(key, [], problem="the response holds no FaceDetails, FaceRecords, Labels or CustomLabels")
+    lists = (response.face_details, response.face_records, response.labels, response.custom_labels)
+    if _count(raw) != sum(given is not None for given in lists) and (problem := repeated(raw)):
+        return Entry(key, [], problem=problem)
     boxes: list[Box] = [
         corners((box.left, box.top, box.width, box.height), "xywh") for name, box in found if options.labels.keep(name)
     ]
