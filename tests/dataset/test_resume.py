@@ -193,6 +193,21 @@ def test_twins_are_found_across_an_interruption(tmp_path: Path) -> None:
     assert lines(dst)[-1]["summary"]["twins"]["examples"] == [["n0/image0.png", "twin.png"]]
 
 
+def test_twins_are_found_after_the_run_that_made_one_of_them_was_complete(tmp_path: Path) -> None:
+    src, _ = tree(tmp_path)
+    names = {name: [FACE] for name in content(src)}
+    boxes = annotate(tmp_path / "b.json", names | {"twin.png": [(5, 5, 30, 30)]})
+    dst = tmp_path / "dst"
+    whole = (src / "n0/image0.png").read_bytes()
+    (src / "twin.png").write_bytes(whole[:-40])
+    assert blur(src, dst, boxes) != 0
+    assert [path.name for path in tmp_path.glob("*.key")] == []
+    (src / "twin.png").write_bytes(whole)
+    assert blur(src, dst, boxes, "--resume") == 0
+    assert lines(dst)[-1]["summary"]["resumed"] == len(names)
+    assert lines(dst)[-1]["summary"]["twins"]["examples"] == [["n0/image0.png", "twin.png"]]
+
+
 def test_two_runs_do_not_work_on_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from fastblur.dataset import disk
 

@@ -114,8 +114,8 @@ class _Run:
     def run(self, header: Row) -> Result:
         """All of it."""
         begun = time.monotonic()
-        writer, resumed = self._prepare(header)
-        job = Job(self._request.src, self._request.dst, self._request.parameters, self._key())
+        writer, resumed, key = self._prepare(header)
+        job = Job(self._request.src, self._request.dst, self._request.parameters, key)
         pool: Pool[Item, Outcome, Job] = Pool(self._request.workers, worker.run_batch, worker.start, job, _crashed)
         try:
             with closing(pool.run(self._batches(resumed))) as results:
@@ -124,8 +124,8 @@ class _Run:
                     self._progress(len(outcomes))
                     if len(self._waiting) >= _SYNC_EVERY or time.monotonic() - self._synced > _SYNC_SECONDS:
                         self._commit_behind(writer)
-            for key in self._plan.missing():
-                self._waiting.append(Outcome({"path": key, "status": "left-out", "reason": "missing"}, None))
+            for name in self._plan.missing():
+                self._waiting.append(Outcome({"path": name, "status": "left-out", "reason": "missing"}, None))
             self._commit_behind(writer)
             self._settle()
             return self._finish(writer, time.monotonic() - begun, resumed)
@@ -136,19 +136,30 @@ class _Run:
             self._twins.close()
             disk.remove_temporaries(self._request.dst)
 
-    def _prepare(self, header: Row) -> tuple[manifest.Writer, int]:
-        """Begin the manifest, with the rows of an earlier one that still hold; how many those are."""
+    def _prepare(self, header: Row) -> tuple[manifest.Writer, int, bytes]:
+        """Begin the manifest, with the rows of an earlier one that still hold; how many those are, and the run's key.
+
+        The key is a secret for tags, which find identical images: without it nobody can tell from a tag whether it is
+        of an image they hold. It is kept beside the manifest until the run is complete. With a new key all tags are
+        made anew, so it is kept only after the rows that have them.
+        """
         disk.remove_temporaries(self._request.dst)
+        kept = self._secret.read_bytes() if self._secret.exists() else b""
+        key = kept if len(kept) == _KEY_BYTES else secrets.token_bytes(_KEY_BYTES)
         fresh = self._record.with_suffix(".new")
         writer = manifest.Writer(fresh, header)
         for row in manifest.rows(self._record) if self._record.exists() else ():
             if self._holds(row) and self._note_finished(row["path"]):
+                if key != kept and "tag" in row:
+                    row["tag"] = worker.tag_of_file(self._request.src / row["path"], key)
                 self._record_rows(writer, [row])
         writer.sync()
         fresh.replace(self._record)
         resumed = sum(writer.tally.status.values())
         self._progress(resumed)
-        return writer, resumed
+        with open(os.open(self._secret, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(key)
+        return writer, resumed, key
 
     def _holds(self, row: Row) -> bool:
         """Whether a finished file's source is as it was and its output is there."""
@@ -170,18 +181,6 @@ class _Run:
         return (
             self._finished.execute("SELECT 1 FROM finished WHERE path = ?", (os.fsencode(path),)).fetchone() is not None
         )
-
-    def _key(self) -> bytes:
-        """The secret of this run's tags, kept beside the manifest until the run is complete.
-
-        Tags find identical images. Without the secret nobody can tell from one whether it is of an image they hold.
-        """
-        if self._secret.exists() and len(key := self._secret.read_bytes()) == _KEY_BYTES:
-            return key
-        key = secrets.token_bytes(_KEY_BYTES)
-        with open(os.open(self._secret, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(key)
-        return key
 
     def _batches(self, resumed: int) -> Iterator[list[Item]]:
         size = min(_BATCH, max(1, self._plan.files // (8 * self._request.workers)))

@@ -22,7 +22,7 @@ from .image import HEAD, Made, decide, make
 from .tree import temporary_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from .index import Item
@@ -167,10 +167,20 @@ def describe(row: Row, made: Made, source: bytes, job: Job) -> None:
 
 def tag(source: bytes, key: bytes) -> str:
     """What identical files share, and hardly any others: a keyed hash of their length and of slices all over them."""
-    last = max(len(source) - _SLICE, 0)
-    starts = (last * number // (_SLICES - 1) for number in range(_SLICES))
-    slices = (source[start : start + _SLICE] for start in starts)
-    return hashlib.blake2b(len(source).to_bytes(8, "big") + b"".join(slices), key=key, digest_size=32).hexdigest()
+    return _tag(len(source), lambda start: source[start : start + _SLICE], key)
+
+
+def tag_of_file(path: str | Path, key: bytes) -> str:
+    """The tag of a file that is not read in whole."""
+    with open(path, "rb", buffering=0) as file:
+        descriptor = file.fileno()
+        return _tag(os.fstat(descriptor).st_size, lambda start: os.pread(descriptor, _SLICE, start), key)
+
+
+def _tag(length: int, slice_at: Callable[[int], bytes], key: bytes) -> str:
+    last = max(length - _SLICE, 0)
+    slices = (slice_at(last * number // (_SLICES - 1)) for number in range(_SLICES))
+    return hashlib.blake2b(length.to_bytes(8, "big") + b"".join(slices), key=key, digest_size=32).hexdigest()
 
 
 def _write(data: bytes, final: str) -> str:
