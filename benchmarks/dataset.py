@@ -50,6 +50,8 @@ ALL = 1_431_093
 WIDTH, HEIGHT = 500, 375
 FACES = (1, 1, 1, 2, 2, 3, 3, 4, 6)
 PLAIN, ONE, TWO = "2021 algorithm, plain Pillow", "1 worker", "2 workers"
+EVERY = 4
+"""One in so many images is given to the 2021 algorithm as a whole process."""
 GOAL_PER_CORE, GOAL_TWO_WORKERS = 5.0, 1.8
 
 
@@ -133,22 +135,22 @@ def measure_run(command: list[str], images: int) -> dict[str, float]:
 
 def measure_runs(root: Path, src: Path, boxes: Path, images: int, rounds: int) -> dict[str, list[dict[str, float]]]:
     """Whole runs by name, in turn `rounds` times; `imagenet2021`, which takes long, once."""
-    runs: dict[str, list[dict[str, float]]] = {}
+
+    def plain(number: int) -> dict[str, float]:
+        command = ["benchmarks.plain_2021", str(src), str(boxes), str(root / f"plain-{number}"), "--every", str(EVERY)]
+        return measure_run(command, -(-images // EVERY))
+
+    def blur(method: str, workers: int, number: int) -> dict[str, float]:
+        command = ["fastblur.cli", "blur", str(src), str(root / f"{method}-{workers}-{number}"), "--boxes", str(boxes)]
+        command += ["--format", "imagenet", "--method", method, "--workers", str(workers), "--quiet"]
+        return measure_run(command, images)
+
+    runs: dict[str, list[dict[str, float]]] = {PLAIN: [], ONE: [], TWO: []}
     for number in range(rounds):
-        every = 4
-        command = ["benchmarks.plain_2021", str(src), str(boxes), str(root / f"plain{number}"), "--every", str(every)]
-        runs.setdefault(PLAIN, []).append(measure_run(command, -(-images // every)))
-        for name, workers, method in (
-            (ONE, 1, "gaussian"),
-            (TWO, 2, "gaussian"),
-            ("imagenet2021, 1 worker", 1, "imagenet2021"),
-        ):
-            if method == "gaussian" or number == 0:
-                command = ["fastblur.cli", "blur", str(src), str(root / f"{method}-{workers}-{number}")]
-                command += ["--boxes", str(boxes), "--format", "imagenet", "--method", method]
-                command += ["--workers", str(workers), "--quiet"]
-                runs.setdefault(name, []).append(measure_run(command, images))
-    return runs
+        runs[PLAIN].append(plain(number))
+        runs[ONE].append(blur("gaussian", 1, number))
+        runs[TWO].append(blur("gaussian", 2, number))
+    return {**runs, "imagenet2021, 1 worker": [blur("imagenet2021", 1, 0)]}
 
 
 INDEX = """

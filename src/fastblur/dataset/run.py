@@ -157,8 +157,9 @@ class _Run:
         fresh.replace(self._record)
         resumed = sum(writer.tally.status.values())
         self._progress(resumed)
-        with open(os.open(self._secret, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(key)
+        if key != kept:
+            with open(os.open(self._secret, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(key)
         return writer, resumed, key
 
     def _holds(self, row: Row) -> bool:

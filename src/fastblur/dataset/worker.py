@@ -31,11 +31,10 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 1 << 31
 """Image files beyond this are refused: they are read in whole."""
-
-
 _AT_ONCE = 1 << 20
-
+"""How much of an annotated file is read at first: nearly always all of it."""
 _SLICES, _SLICE = 8, 512
+"""How many slices of a file its tag looks at, and how many bytes each has."""
 
 
 class OutputError(Exception):

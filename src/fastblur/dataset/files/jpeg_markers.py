@@ -70,12 +70,11 @@ class Component(NamedTuple):
 class Layout:
     """Everything a JPEG file says about itself outside its compressed data.
 
-    `application` are those of the segments that an application defines (APPn). `end` is the offset behind EOI, or None
-    when only the headers were read; `stray` counts bytes between segments that belong to none.
+    `end` is the offset behind EOI, or None when only the headers were read; `stray` counts bytes between segments that
+    belong to none.
     """
 
     segments: tuple[Segment, ...]
-    application: tuple[Segment, ...]
     sof: int
     width: int
     height: int
@@ -113,7 +112,7 @@ class Layout:
 
     def _application(self, marker: int, beginning: bytes, length: int) -> Segment | None:
         """The first segment of that beginning and at least that length."""
-        for s in self.application:
+        for s in self.segments:
             if s.marker == marker and s.payload.startswith(beginning) and len(s.payload) >= length:
                 return s
         return None
@@ -139,7 +138,7 @@ class Layout:
         """The ICC profile put together from its numbered chunks; None if there is none or a chunk is missing."""
         chunks: dict[int, bytes] = {}
         total = set()
-        for segment in self.application:
+        for segment in self.segments:
             if segment.marker == APP2 and segment.payload.startswith(b"ICC_PROFILE\0") and len(segment.payload) > 14:
                 chunks[segment.payload[12]] = segment.payload[14:]
                 total.add(segment.payload[13])
@@ -168,7 +167,6 @@ def parse(data: bytes, *, headers_only: bool = False) -> Layout:
     Raises `ImageFileError` (``truncated``, ``damaged``, ``unsupported``) for what cannot be walked or decoded whole.
     """
     segments: list[Segment] = []
-    application: list[Segment] = []
     scans: list[Segment] = []
     frame: tuple[int, int, int, tuple[Component, ...]] | None = None
     position, stray, end = 2, 0, None
@@ -198,9 +196,7 @@ def parse(data: bytes, *, headers_only: bool = False) -> Layout:
         segment = Segment(marker, start, data[position + 2 : position + length])
         segments.append(segment)
         position += length
-        if 0xE0 <= marker <= 0xEF:
-            application.append(segment)
-        elif marker in _SOF:
+        if marker in _SOF:
             if frame is not None:
                 raise ImageFileError("damaged", "JPEG with two frame headers")
             frame = _frame(segment)
@@ -215,7 +211,7 @@ def parse(data: bytes, *, headers_only: bool = False) -> Layout:
             position = _scan_end(data, position)
     if frame is None or not scans:
         raise ImageFileError("damaged", "JPEG without an image in it")
-    return Layout(tuple(segments), tuple(application), *frame, tuple(scans), end, stray)
+    return Layout(tuple(segments), *frame, tuple(scans), end, stray)
 
 
 def _scan_end(data: bytes, position: int) -> int:
