@@ -94,6 +94,18 @@ def test_the_pixels_of_png_files_are_those_of_the_release(tmp_path: Path, mode: 
     assert verify(tmp_path / "src", tmp_path / "dst", annotations) == 0
 
 
+def test_jpeg_files_are_blurred_on_the_pixels_that_pillow_decodes(tmp_path: Path) -> None:
+    boxes: list[Box] = [(20.4, 10.2, 60.9, 50.1), (70, 5, 78, 15)]
+    options: dict[str, Any] = {"quality": 92, "subsampling": "4:2:0"}
+    source = save(tmp_path / "src" / "a.jpg", photo(4), **options)
+    annotations = annotate(tmp_path / "boxes.json", {"a.jpg": boxes})
+    assert blur(tmp_path / "src", tmp_path / "dst", annotations, "--method", "imagenet2021") == 0
+    with Image.open(source) as image:
+        expected = save(tmp_path / "expected.jpg", transcription(image, boxes), **options)
+    np.testing.assert_array_equal(pixels(tmp_path / "dst" / "a.jpg"), pixels(expected))
+    assert verify(tmp_path / "src", tmp_path / "dst", annotations) == 0
+
+
 def test_an_image_of_degenerate_boxes_alone_is_copied_and_makes_the_exit_code_non_zero(tmp_path: Path) -> None:
     source = save(tmp_path / "src" / "a.png", photo(4))
     annotations = annotate(tmp_path / "boxes.json", {"a.png": [(80, 40, 80, 50)]})

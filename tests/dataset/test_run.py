@@ -12,8 +12,10 @@ from PIL import Image
 
 from fastblur import cli
 from fastblur.dataset import worker
+from fastblur.dataset.files import jpeg_blocks, jpeg_markers
 from fastblur.dataset.twins import Twins
 
+from .files import builders
 from .trees import FACE, annotate, blur, content, lines, photo, pixels, rows, save, tree, verify
 
 if TYPE_CHECKING:
@@ -303,6 +305,20 @@ def test_images_that_differ_where_no_tag_looks_are_no_twins(tmp_path: Path) -> N
     found = {name: [FACE] for name in content(src)} | {"0.bmp": [(5, 5, 30, 30)], "1.bmp": [(5, 5, 40, 40)]}
     assert blur(src, tmp_path / "dst", annotate(tmp_path / "b.json", found)) == 0
     assert lines(tmp_path / "dst")[-1]["summary"]["twins"] == {"groups": 1, "examples": [["1.bmp", "2.bmp"]]}
+
+
+def test_the_chroma_of_a_jpeg_stays_as_it_is_where_no_box_is(tmp_path: Path) -> None:
+    image = Image.fromarray(builders.photo(96, 160))
+    save(tmp_path / "src" / "a.jpg", image, quality=92, subsampling="4:2:0")
+    boxes = annotate(tmp_path / "b.json", {"a.jpg": [(20, 20, 40, 40)]})
+    assert blur(tmp_path / "src", tmp_path / "dst", boxes) == 0
+    before, after = (
+        jpeg_blocks.read(data, jpeg_markers.parse(data)).coef_arrays
+        for data in ((tmp_path / folder / "a.jpg").read_bytes() for folder in ("src", "dst"))
+    )
+    for old, new in zip(before[1:], after[1:], strict=True):
+        np.testing.assert_array_equal(old[:, 32:], new[:, 32:])
+        assert (old[:, :32] != new[:, :32]).any()
 
 
 def test_twins_of_which_one_has_gone_are_still_reported(tmp_path: Path) -> None:

@@ -110,6 +110,13 @@ def test_pixels_survive_within_the_measured_bound(name: str) -> None:
     assert difference.mean() < 4
 
 
+@pytest.mark.parametrize("chroma", ["stored", "smooth"])
+def test_the_bound_is_measured_on_pixels_decoded_the_same_way(chroma: Any) -> None:
+    picture = decode(FILES["4:2:0"], max_pixels=10**6, chroma=chroma)
+    again = decode(encode(picture, touched=[]).data, max_pixels=10**6, chroma=chroma).frames[0]
+    assert allowed_difference(picture) == 1.25 * np.abs(again.astype(int) - picture.frames[0]).max() + 2
+
+
 @pytest.mark.parametrize("subsampling", [1, 2])
 @pytest.mark.parametrize(("height", "width"), [(64, 80), (61, 83), (32, 81), (1, 7)])
 def test_chroma_spread_as_it_is_stored_is_found_again(subsampling: int, height: int, width: int) -> None:
