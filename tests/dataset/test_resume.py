@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fastblur.dataset import manifest, run
+from fastblur.dataset import disk, manifest, run
 
 from .trees import FACE, annotate, blur, content, lines, photo, rows, save, tree, verify
 
@@ -176,6 +177,33 @@ def test_a_row_is_written_after_its_file(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(manifest.Writer, "add", add)
     assert blur(src, tmp_path / "dst", boxes) == 0
     assert sorted(promised) == sorted(content(src))
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="the system takes no such hint")
+def test_every_output_leaves_the_systems_cache_once_it_is_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    src, boxes = tree(tmp_path)
+    synced: list[str] = []
+    forgotten = []
+    real = disk.sync
+
+    def sync(files: list[str], folder: Path) -> None:
+        real(files, folder)
+        synced.extend(files)
+
+    def advise(descriptor: int, start: int, length: int, advice: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        assert path in synced
+        assert (start, length, advice) == (0, 0, os.POSIX_FADV_DONTNEED)
+        forgotten.append(path)
+        raise OSError(errno.EINVAL, "a file system that does not take it")
+
+    monkeypatch.setattr(disk, "sync", sync)
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    assert blur(src, tmp_path / "dst", boxes) == 0
+    assert len(set(forgotten)) == len(content(src))
+    assert content(tmp_path / "dst").keys() == content(src).keys()
 
 
 def test_twins_are_found_across_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

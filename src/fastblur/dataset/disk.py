@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from .tree import is_temporary
@@ -32,6 +32,18 @@ def sync(files: Sequence[str], folder: Path) -> None:
             raise OSError(error, os.strerror(error), str(folder))
 
     _with_descriptor(folder, all_of_it)
+
+
+def forget(files: Sequence[str]) -> None:
+    """Let the system's cache have the memory of `files`, which are on disk, back for what is written next.
+
+    Otherwise a data set's output pushes everything else out of memory. And a page that was in use is cheaper than a new
+    one: in a virtual machine whose host hands out memory when it is touched, a new one takes 3 to 12 microseconds.
+    """
+    if hasattr(os, "posix_fadvise"):
+        for path in files:
+            with suppress(OSError):  # a hint, no promise
+                _with_descriptor(path, lambda descriptor: os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED))
 
 
 def _with_descriptor(path: str | Path, action: Callable[[int], None]) -> None:

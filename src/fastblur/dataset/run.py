@@ -214,6 +214,7 @@ class _Run:
         temporaries = [outcome.temporary for outcome in outcomes if outcome.temporary is not None]
         if temporaries:
             disk.sync(temporaries, self._request.dst)
+            disk.forget(temporaries)
         for row, temporary in outcomes:
             if temporary is not None:
                 os.replace(temporary, os.path.join(self._request.dst, row["path"]))
