@@ -111,6 +111,10 @@ class TestCoco:
         path = text(tmp_path, content.replace('"file_name": "b.jpg"', '"file_name": "b.jpg", "file_name": "c.jpg"'))
         with pytest.raises(AnnotationError, match=r"images\[1\]: the member 'file_name' occurs twice"):
             read("coco", path)
+        for again in ("width", "w\\u0069dth"):
+            path = text(tmp_path, content.replace('"width": 100', f'"width": 100, "{again}": 90'))
+            with pytest.raises(AnnotationError, match=r"images\[0\]: the member 'width' occurs twice"):
+                read("coco", path)
 
     @pytest.mark.parametrize("label", ["face", "0"])
     def test_labels_are_names_or_ids_of_categories(self, tmp_path: Path, label: str) -> None:

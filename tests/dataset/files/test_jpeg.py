@@ -254,6 +254,17 @@ def test_a_height_that_comes_later_is_named() -> None:
         decode(bytes(source), max_pixels=10**6)
 
 
+def test_a_segment_is_an_applications_by_marker_beginning_and_length() -> None:
+    plain = builders.without_jfif(FILES["4:2:0"])
+    names = {b"JFIF\0": (jm.APP0, 14), b"Adobe": (jm.APP14, 12), b"Exif\0": (jm.APP1, 5)}
+    comments = b"".join(jm.segment(jm.COM, name + bytes(12)) for name in names)
+    short = b"".join(jm.segment(marker, (name + bytes(9))[: least - 1]) for name, (marker, least) in names.items())
+    layout = jm.parse(plain[:2] + comments + short + plain[2:])
+    assert (layout.jfif, layout.adobe, layout.exif) == (None, None, None)
+    source = decode(plain[:2] + short + plain[2:], max_pixels=1 << 20)
+    assert encode(source, touched=[]).dropped == {"app0": 1, "app14": 1, "app1": 1}
+
+
 @pytest.mark.parametrize("window", [2, 3, 1 << 16])
 @given(stream=st.lists(st.sampled_from([0xFF, 0xFF, 0x00, 0xD0, 0xD7, 0xD8, 0xCF, 0x01]), max_size=40))
 def test_a_scan_ends_at_its_first_marker(window: int, stream: list[int]) -> None:

@@ -119,8 +119,8 @@ class Layout:
 
     @property
     def jfif(self) -> Segment | None:
-        """The JFIF header, if there is one."""
-        return self._application(APP0, b"JFIF\0", 5)
+        """The JFIF header, if there is one; like libjpeg, a shorter one is taken for none."""
+        return self._application(APP0, b"JFIF\0", 14)
 
     @property
     def adobe(self) -> Segment | None:
@@ -315,8 +315,8 @@ def normalised(data: bytes, layout: Layout) -> bytes:
 def jfif_header(source: Segment) -> bytes:
     """A JFIF header with the unit and the density of another one, and no thumbnail."""
     # Decoders warn of other versions than 1.x.
-    version = source.payload[5:7] if source.payload[5:6] == b"\1" else b"\1\2"
-    return segment(APP0, b"JFIF\0" + version.ljust(2, b"\2") + source.payload[7:12].ljust(5, b"\0") + b"\0\0")
+    version = source.payload[5:7] if source.payload[5] == 1 else b"\1\2"
+    return segment(APP0, b"JFIF\0" + version + source.payload[7:12] + b"\0\0")
 
 
 def segment(marker: int, payload: bytes) -> bytes:

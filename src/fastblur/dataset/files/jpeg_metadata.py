@@ -85,7 +85,7 @@ def _classify(segment: jm.Segment, metadata: Metadata, found: Counter[str]) -> t
     if marker == jm.APP0 and payload.startswith(b"JFIF\0"):
         if len(payload) > 14:
             return "jfif-thumbnail", False
-        return "jfif", True
+        return ("jfif", True) if len(payload) == 14 else ("app0", False)
     if marker == jm.APP0 and payload.startswith(b"JFXX\0"):
         return "jfxx-thumbnail", False
     if marker == jm.APP1 and payload.startswith(b"Exif\0"):
