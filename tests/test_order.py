@@ -71,6 +71,34 @@ def test_large_overlapping_boxes(num_threads: int, step: int, dtype: str, kind: 
         assert bits(call(kind, image, rows, values, num_threads=num_threads)) == expected
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "fill"])
+@pytest.mark.parametrize("num_threads", [2, 3, 8])
+def test_images_with_much_and_with_little_in_boxes(num_threads: int, kind: str) -> None:
+    """One image's boxes all wait for each other; those of the others are few, overlap, and come in between, five times.
+
+    While the first image's boxes are done one after another, next to nothing else is left, of which even a small box
+    is much.
+    """
+    rng = np.random.default_rng(12)
+    images = rng.integers(0, 256, (5, 300, 400, 3), np.uint8)
+    rows = [(0, 0, 0, 400, 300)] * 12
+    rows += [(i, x, x, x + 170, x + 150) for x in (20, 90) for i in (3, 1, 4, 2)]
+    order = rng.permutation(len(rows))
+    rows = [rows[i] for i in order]
+    values = [(3, 11, 5, 17)[i % 4] for i in range(len(rows))]
+    expected = [
+        loop(
+            kind,
+            image,
+            [row[1:] for row in rows if row[0] == i],
+            [v for row, v in zip(rows, values, strict=True) if row[0] == i],
+        )
+        for i, image in enumerate(images)
+    ]
+    for _ in range(5):
+        assert bits(call(kind, images, rows, values, num_threads=num_threads)) == bits(np.stack(expected))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_chain_of_boxes(kind: str) -> None:
     """Each overlaps the next by one column: what the first lets go reaches the last only in order."""

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <numeric>
+#include <utility>
 
 #include "dispatch.h"
 #include "half.h"
@@ -378,7 +380,6 @@ class Fill final : public Operation {
 struct Piece {
   Plane plane;
   Index box, begin, end;
-  double cost;
   std::int32_t split;  // which Split it belongs to, or -1
 };
 
@@ -408,17 +409,19 @@ class Schedule {
     for (Index box = 0; box < count; ++box) total += call_.samples(box);
     if (threads_ <= 1 || total < kWorthAThread) {
       for (Index box = 0; box < count; ++box) {
-        Ahead ahead = box + 1 < count ? ahead_of(call_.image(box + 1), call_.working(box + 1)) : Ahead();
+        Ahead ahead = box + 1 < count ? ahead_of(box + 1) : Ahead();
         whole(box, ahead);
       }
       return;
     }
-    const std::vector<std::int32_t> level = overlap_levels(call_.boxes.image.data(), call_.boxes.working.data(), count);
+    const std::vector<std::int32_t> level = levels(total);
     std::vector<Index> order(static_cast<std::size_t>(count));
-    for (Index i = 0; i < count; ++i) order[static_cast<std::size_t>(i)] = i;
-    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-      return level[static_cast<std::size_t>(a)] < level[static_cast<std::size_t>(b)];
-    });
+    std::iota(order.begin(), order.end(), 0);
+    const auto before = [&](Index a, Index b) {
+      const auto place = [&](Index i) { return std::pair(level[static_cast<std::size_t>(i)], call_.image_index(i)); };
+      return place(a) < place(b);
+    };
+    if (!std::is_sorted(order.begin(), order.end(), before)) std::stable_sort(order.begin(), order.end(), before);
     for (std::size_t begin = 0, end; begin < order.size(); begin = end) {
       end = begin;
       while (end < order.size() &&
@@ -438,15 +441,42 @@ class Schedule {
     }
   }
 
-  // Boxes of which no two overlap.
+  // What a thread does at a time, where `total` samples are to be done.
+  double piece_of(double total) const { return std::max(total / (4 * threads_), kLeastPiece); }
+
+  // Boxes of one level may be done in any order, but those of a `single` image only in turn. That is an image with so
+  // little in boxes that one thread does all of them: then no box waits for one that another thread has.
+  std::vector<std::int32_t> levels(double total) {
+    const Index count = call_.count();
+    std::vector<double> samples(call_.images.size(), 0);
+    for (Index box = 0; box < count; ++box) samples[image_of(box)] += call_.samples(box);
+    single_.resize(samples.size());
+    for (std::size_t i = 0; i < samples.size(); ++i) single_[i] = samples[i] <= piece_of(total);
+    std::vector<std::int32_t> level(static_cast<std::size_t>(count), 0);
+    if (std::find(single_.begin(), single_.end(), false) == single_.end()) return level;
+    level = overlap_levels(call_.boxes.image.data(), call_.boxes.working.data(), count);
+    for (Index box = 0; box < count; ++box)
+      if (single_[image_of(box)]) level[static_cast<std::size_t>(box)] = 0;
+    return level;
+  }
+  std::size_t image_of(Index box) const { return static_cast<std::size_t>(call_.image_index(box)); }
+  Ahead ahead_of(Index box) const { return fastblur::ahead_of(call_.image(box), call_.working(box)); }
+
+  // Boxes of one level, image by image.
   void together(const Index* boxes, Index count) {
     double total = 0;
     for (Index i = 0; i < count; ++i) total += call_.samples(boxes[i]);
-    const double piece = std::max(total / (4 * threads_), kLeastPiece);
+    const double piece = piece_of(total);
     pieces_.clear();
     splits_.clear();
     nodes_.clear();
-    for (Index i = 0; i < count; ++i) cut(boxes[i], piece);
+    std::vector<Index> wholes;
+    for (Index i = 0; i < count; ++i) {
+      if (call_.samples(boxes[i]) > piece && !single_[image_of(boxes[i])])
+        cut(boxes[i], piece);
+      else
+        wholes.push_back(boxes[i]);
+    }
 
     parallel(static_cast<Index>(nodes_.size()), [&](Index i) {
       const NodePiece& n = nodes_[static_cast<std::size_t>(i)];
@@ -455,25 +485,32 @@ class Schedule {
       blur_->nodes(split.plane, planes, split.box, n.begin, n.end, n.rows, n.stride);
     });
 
-    // Small pieces go out by the handful.
+    // Whole boxes go out by the handful: handful h is wholes[handful[h]] .. wholes[handful[h + 1] - 1].
     std::vector<std::size_t> handful{0};
     double held = 0;
-    for (std::size_t i = 0; i < pieces_.size(); ++i) {
-      held += pieces_[i].cost;
-      if (held >= piece / 2 || i + 1 == pieces_.size()) {
+    for (std::size_t i = 0; i < wholes.size(); ++i) {
+      held += call_.samples(wholes[i]);
+      const bool last = i + 1 == wholes.size();
+      const bool kept = !last && single_[image_of(wholes[i])] && image_of(wholes[i]) == image_of(wholes[i + 1]);
+      if (last || (held >= piece / 4 && !kept)) {
         handful.push_back(i + 1);
         held = 0;
       }
     }
-    parallel(static_cast<Index>(handful.size()) - 1, [&](Index h) {
-      for (std::size_t i = handful[static_cast<std::size_t>(h)]; i < handful[static_cast<std::size_t>(h) + 1]; ++i) {
-        const Piece& p = pieces_[i];
-        Ahead ahead;
-        if (i + 1 < pieces_.size())
-          ahead = ahead_of(call_.image(pieces_[i + 1].box), call_.working(pieces_[i + 1].box));
+    const std::size_t pieces = pieces_.size();
+    parallel(static_cast<Index>(pieces + handful.size() - 1), [&](Index task) {
+      const auto t = static_cast<std::size_t>(task);
+      if (t < pieces) {
+        const Piece& p = pieces_[t];
+        Ahead ahead = t + 1 < pieces ? ahead_of(pieces_[t + 1].box) : Ahead();
         const Planes planes = planes_of(call_.image(p.box), call_.working(p.box));
         operation_.run(p.plane, planes, p.box, p.begin, p.end,
                        p.split < 0 ? nullptr : &splits_[static_cast<std::size_t>(p.split)]->stored, ahead);
+      } else {
+        for (std::size_t i = handful[t - pieces]; i < handful[t - pieces + 1]; ++i) {
+          Ahead ahead = i + 1 < wholes.size() ? ahead_of(wholes[i + 1]) : Ahead();
+          whole(wholes[i], ahead);
+        }
       }
     });
   }
@@ -494,10 +531,7 @@ class Schedule {
       for (Index b = 0; b <= bands; ++b) edges.push_back(b * units / bands);
       std::int32_t split = -1;
       if (bands > 1 && blur_ != nullptr) split = prepare_split(plane, box, edges);
-      for (std::size_t b = 0; b + 1 < edges.size(); ++b) {
-        const double cost = samples * static_cast<double>(edges[b + 1] - edges[b]) / static_cast<double>(units);
-        pieces_.push_back({plane, box, edges[b], edges[b + 1], cost, split});
-      }
+      for (std::size_t b = 0; b + 1 < edges.size(); ++b) pieces_.push_back({plane, box, edges[b], edges[b + 1], split});
     }
   }
 
@@ -579,6 +613,7 @@ class Schedule {
   Operation& operation_;
   Blur* blur_;
   int threads_;
+  std::vector<bool> single_;  // by image: one thread does all its boxes
   std::vector<Piece> pieces_;
   std::vector<std::unique_ptr<Split>> splits_;
   std::vector<NodePiece> nodes_;

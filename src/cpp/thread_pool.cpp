@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,16 @@ namespace {
 
 FASTBLUR_THREAD_LOCAL bool inside_task = false;
 
+// What waking a thread up takes, about: a thread that waits looks for so long before it goes to sleep. Most waits are
+// for what is nearly done, and calls come one after another.
+constexpr std::chrono::microseconds kLooking{50};
+
+template <class Condition>
+void look_for(const Condition& met) {
+  for (const auto end = std::chrono::steady_clock::now() + kLooking; !met() && std::chrono::steady_clock::now() < end;)
+    std::this_thread::yield();
+}
+
 class Pool {
  public:
   void run(std::ptrdiff_t tasks, int threads, const std::function<void(std::ptrdiff_t, int)>& task) {
@@ -36,13 +47,15 @@ class Pool {
       std::lock_guard<std::mutex> lock(mutex_);
       task_ = &task;
       tasks_ = tasks;
-      next_.store(0, std::memory_order_relaxed);
+      claimed_.store(0, std::memory_order_relaxed);
+      front_.store(0, std::memory_order_relaxed);
       wanted_ = std::min(threads - 1, started_);
       joined_ = 0;
       ++generation_;
     }
     wake_.notify_all();
     work(0);
+    look_for([this] { return running_ == 0; });
     std::unique_lock<std::mutex> lock(mutex_);
     wanted_ = 0;  // who has not come by now has nothing left to do
     done_.wait(lock, [this] { return running_ == 0; });
@@ -70,6 +83,9 @@ class Pool {
     std::uint64_t seen = 0;
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
+      lock.unlock();
+      look_for([&] { return generation_ != seen; });
+      lock.lock();
       wake_.wait(lock, [&] { return generation_ != seen && joined_ < wanted_; });
       seen = generation_;
       const int worker = ++joined_;
@@ -81,13 +97,12 @@ class Pool {
     }
   }
 
+  // The caller goes from the last task backwards, the others from the first on: what the caller had in hand last is in
+  // its own processor's cache, and from call to call most tasks stay on the processor that did them before.
   void work(int worker) {
     inside_task = true;
-    for (;;) {
-      const std::ptrdiff_t i = next_.fetch_add(1, std::memory_order_relaxed);
-      if (i >= tasks_) break;
-      (*task_)(i, worker);
-    }
+    for (std::ptrdiff_t back = tasks_; claimed_.fetch_add(1, std::memory_order_relaxed) < tasks_;)
+      (*task_)(worker == 0 ? --back : front_.fetch_add(1, std::memory_order_relaxed), worker);
     inside_task = false;
   }
 
@@ -96,9 +111,10 @@ class Pool {
   std::condition_variable wake_, done_;
   const std::function<void(std::ptrdiff_t, int)>* task_ = nullptr;
   std::ptrdiff_t tasks_ = 0;
-  std::atomic<std::ptrdiff_t> next_{0};
-  std::uint64_t generation_ = 0;
-  int started_ = 0, wanted_ = 0, joined_ = 0, running_ = 0;
+  std::atomic<std::ptrdiff_t> claimed_{0}, front_{0};
+  std::atomic<std::uint64_t> generation_{0};  // written, as running_ is, by who holds the mutex
+  std::atomic<int> running_{0};
+  int started_ = 0, wanted_ = 0, joined_ = 0;
 };
 
 std::atomic<Pool*> current{nullptr};
