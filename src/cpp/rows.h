@@ -185,10 +185,11 @@ FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTR
     for (Index r = 0;;) {
       const std::int32_t first = start[r];
       do {
-        const float* w = weights + 4 * r;
+        const Vec w[4] = {splat(weights[4 * r]), splat(weights[4 * r + 1]), splat(weights[4 * r + 2]),
+                          splat(weights[4 * r + 3])};
         for (int u = 0; u < n; ++u) {
-          const Vec low = multiply_add<S>(splat(w[1]), v[u][1], mul(splat(w[0]), v[u][0]));
-          const Vec high = multiply_add<S>(splat(w[3]), v[u][3], mul(splat(w[2]), v[u][2]));
+          const Vec low = multiply_add<S>(w[1], v[u][1], mul(w[0], v[u][0]));
+          const Vec high = multiply_add<S>(w[3], v[u][3], mul(w[2], v[u][2]));
           write(r, at + u * kLanes, add(low, high));
         }
       } while (++r < count && start[r] == first);
