@@ -203,7 +203,11 @@ FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTR
   sweep(
       length, [&](Index at, auto vectors) { values(at, vectors, put); },
       [&](Index at, Index left) {
-        values(at, std::integral_constant<int, 1>{}, [&](Index r, Index i, Vec v) { put_part(r, i, v, left); });
+        constexpr std::integral_constant<int, 1> one;
+        if (at > 0)  // a whole vector that ends with the row: stores of a part are slow
+          values(length - kLanes, one, put);
+        else
+          values(at, one, [&](Index r, Index i, Vec v) { put_part(r, i, v, left); });
       });
 }
 
