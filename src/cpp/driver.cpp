@@ -486,13 +486,14 @@ class Schedule {
     });
 
     // Whole boxes go out by the handful: handful h is wholes[handful[h]] .. wholes[handful[h + 1] - 1].
+    const double least = std::max(piece / 4, kLeastPiece / 2);
     std::vector<std::size_t> handful{0};
     double held = 0;
     for (std::size_t i = 0; i < wholes.size(); ++i) {
       held += call_.samples(wholes[i]);
       const bool last = i + 1 == wholes.size();
       const bool kept = !last && single_[image_of(wholes[i])] && image_of(wholes[i]) == image_of(wholes[i + 1]);
-      if (last || (held >= piece / 4 && !kept)) {
+      if (last || (held >= least && !kept)) {
         handful.push_back(i + 1);
         held = 0;
       }

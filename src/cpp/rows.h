@@ -172,7 +172,7 @@ void reduce(const typename S::Item* const* rows, Index count, const std::int32_t
 }
 
 // rows[r] = the weighted sum of the nodes start[r] .. start[r] + 3, for r < count. `node(k)` is where node k lies;
-// `put(r, at, v)` and `put_part(r, at, v, left)` take the results.
+// `put(r, at, v)` and `put_part(r, at, v, left)` take the results, which overwrite what was there: some come twice.
 template <class S, class Node, class Put, class PutPart>
 FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTRICT start,
                             const float* FASTBLUR_RESTRICT weights, Index count, Index length, const Put& put,

@@ -218,8 +218,9 @@ def _scan_end(data: bytes, position: int) -> int:
     """Where the marker stands that ends the scan which begins at `position`."""
     while position + 1 < len(data):
         window = np.frombuffer(data, np.uint8, min(len(data) - position, _WINDOW), position)
-        # Nearly every 0xFF has its stuffed zero: those fall away in vectorised passes, and few are left to look at.
-        marks: bytes = ((window[:-1] == 0xFF) & (window[1:] != 0x00)).tobytes()
+        # Nearly every 0xFF has its stuffed zero, or is one of a row of fill bytes: those fall away in vectorised passes
+        # (0xFF + 1 wraps to 0), and few are left to look at.
+        marks: bytes = ((window[:-1] == 0xFF) & (window[1:] + np.uint8(1) > 1)).tobytes()
         mark = marks.find(True)
         while mark >= 0:
             if _ENDS_SCAN[window[mark + 1]]:
