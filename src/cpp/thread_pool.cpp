@@ -25,8 +25,8 @@ namespace {
 FASTBLUR_THREAD_LOCAL bool inside_task = false;
 
 // What waking a thread up takes, about: a thread that waits looks for so long before it goes to sleep. Most waits are
-// for what is nearly done, and calls come one after another. Looking is not yielding: a scheduler takes each yield for
-// a turn that was given away, and lets a thread that gave away many wait for the others to have had as many.
+// for what is nearly done, and calls come one after another. Looking is not yielding: a scheduler may take each yield
+// for a turn that was given away, and let a thread that gave away many wait until the others have had as many.
 constexpr std::chrono::microseconds kLooking{50};
 
 template <class Condition>

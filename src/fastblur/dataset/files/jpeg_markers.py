@@ -31,9 +31,6 @@ _SOF_NAMES = {
     0xCF: "hierarchical",
 }
 
-# Inside a scan 0xFF stands before a stuffed zero, a restart marker or a fill byte; anything else ends the scan.
-_ENDS_SCAN = np.ones(256, bool)
-_ENDS_SCAN[[0x00, *range(0xD0, 0xD8), 0xFF]] = False
 _WINDOW = 1 << 16
 # libjpeg's own fuzzers stop here; more scans only serve to keep a decoder busy.
 _MOST_SCANS = 500
@@ -215,15 +212,17 @@ def parse(data: bytes, *, headers_only: bool = False) -> Layout:
 
 
 def _scan_end(data: bytes, position: int) -> int:
-    """Where the marker stands that ends the scan which begins at `position`."""
+    """Where the marker stands that ends the scan which begins at `position`.
+
+    In a scan 0xFF stands before a stuffed zero, a fill byte (0xFF again) or a restart marker; anything else ends it.
+    """
     while position + 1 < len(data):
         window = np.frombuffer(data, np.uint8, min(len(data) - position, _WINDOW), position)
-        # Nearly every 0xFF has its stuffed zero, or is one of a row of fill bytes: those fall away in vectorised passes
-        # (0xFF + 1 wraps to 0), and few are left to look at.
+        # Zeros and fill bytes fall away in vectorised passes (0xFF + 1 wraps to 0), and few marks are left to look at.
         marks: bytes = ((window[:-1] == 0xFF) & (window[1:] + np.uint8(1) > 1)).tobytes()
         mark = marks.find(True)
         while mark >= 0:
-            if _ENDS_SCAN[window[mark + 1]]:
+            if not 0xD0 <= window[mark + 1] <= 0xD7:
                 return position + mark
             mark = marks.find(True, mark + 1)
         position += len(window) - 1
