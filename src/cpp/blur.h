@@ -92,9 +92,9 @@ class Blur {
 
   // Pixel rows [begin, end), written to the image.
   void band(Index begin, Index end) {
-    const Index first = v_.spline ? v_.weights.start[static_cast<std::size_t>(begin)] : begin;
-    const Index last =
-        v_.spline ? smaller(v_.weights.start[static_cast<std::size_t>(end - 1)] + 3, v_.nodes - 1) : end - 1;
+    Index first = v_.spline ? v_.weights.start[static_cast<std::size_t>(begin)] : begin;
+    Index last = v_.spline ? smaller(v_.weights.start[static_cast<std::size_t>(end - 1)] + 3, v_.nodes - 1) : end - 1;
+    if (v_.kernel.whole) first = 0, last = v_.nodes - 1;
     next_row_ = begin;
     next_node_ = -1;
     // Groups of outputs start at multiples of kGroup, so that a band gives the bits that the whole box gives.
@@ -208,12 +208,7 @@ class Blur {
     for (Index x1 = 0; x1 < nodes; x1 += tile) {
       const Index x2 = smaller(x1 + tile, nodes);
       window_of(h_, x1, x2, [&](Index i) { return source + column * i; });
-      for (Index x = x1; x < x2; x += kGroup) {
-        ahead_.some(kGroup);
-        float* outputs[kGroup];
-        for (Index i = 0; i < kGroup; ++i) outputs[i] = filtered_panel_ + (x - x1 + i) * column;
-        filter(h_.kernel, x, x1, outputs, 0, column);
-      }
+      filter(h_.kernel, x1, x2, [&](Index i) { return filtered_panel_ + (i - x1) * column; }, 0, column);
       float* rows[kPanel];
       for (Index i = 0; i < count; ++i) rows[i] = out[i] + x1 * channels_;
       from_panel(filtered_panel_, (x2 - x1) * channels_, rows, count);
@@ -233,14 +228,23 @@ class Blur {
   }
   static Index padded_group(Index n) { return (n + kGroup - 1) / kGroup * kGroup; }
 
-  // The group of outputs from i on, where window_ was made for those from `first` on; samples [begin, end) of them.
-  void filter(const fastblur::Kernel& kernel, Index i, Index first, float* const* outputs, Index begin,
-              Index end) const {
-    if (kernel.whole)
-      filter_whole<S>(window_, &kernel.weights[static_cast<std::size_t>(i * kernel.taps)], kernel.taps, outputs, begin,
+  // Outputs [first, last), where window_ was made for them; samples [begin, end) of each. `output(i)` is where output i
+  // goes, and needs room up to a multiple of kGroup.
+  template <class Output>
+  void filter(const fastblur::Kernel& kernel, Index first, Index last, const Output& output, Index begin, Index end) {
+    float* outputs[fastblur::kLongestWhole];
+    if (kernel.whole) {
+      ahead_.some(last - first);
+      for (Index i = first; i < last; ++i) outputs[i - first] = output(i);
+      filter_whole<S>(window_, kernel.weights.data(), last - first, outputs, begin, end);
+      return;
+    }
+    for (Index group = first; group < last; group += kGroup) {
+      ahead_.some(kGroup);
+      for (Index i = 0; i < kGroup; ++i) outputs[i] = output(group + i);
+      filter_pairs<S>(window_ + (group - first + kernel.radius), kernel.weights.data(), kernel.radius, outputs, begin,
                       end);
-    else
-      filter_pairs<S>(window_ + (i - first + kernel.radius), kernel.weights.data(), kernel.radius, outputs, begin, end);
+    }
   }
 
   // --- along y, nodes to filtered nodes -------------------------------------------------------------------------
@@ -290,12 +294,7 @@ class Blur {
     // So many samples of all the rows of the window stay in the first cache while each group reads them.
     const Index tile = larger(padded(8192 / (high - low + 1)), 2 * kPanel);
     for (Index x = 0; x < node_width_; x += tile)
-      for (Index group = k; group < stop; group += kGroup) {
-        ahead_.some(kGroup);
-        float* outputs[kGroup];
-        for (Index i = 0; i < kGroup; ++i) outputs[i] = node_rows_ + (group - k + i) * node_width_;
-        filter(v_.kernel, group, k, outputs, x, smaller(x + tile, node_width_));
-      }
+      filter(v_.kernel, k, stop, [&](Index i) { return node_rows_ + (i - k) * node_width_; }, x, smaller(x + tile, node_width_));
     if (h_.spline) {
       const float* rows[kPanel];
       for (Index i = 0; i < kPanel; ++i) rows[i] = node_rows_ + smaller(i, stop - k - 1) * node_width_;

@@ -1,6 +1,7 @@
 #include "gaussian.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -30,9 +31,6 @@ constexpr double kLeastSpacing = 1.55, kLeastReplicated = 1.8;
 // multiplications.
 constexpr Index kShortest = 16;
 
-// A row this short may be read as a whole by every group of outputs: its weights are a square of this side.
-constexpr Index kLongestWhole = 64;
-
 // Length of one period of the row as the border continues it; replicate has none.
 Index border_period(Index n, Border border) {
   return border == Border::reflect ? std::max<Index>(2 * (n - 1), 1) : 2 * n;
@@ -43,7 +41,7 @@ void store(const std::vector<double>& weights, Index n, Border border, Kernel& k
   const auto taps = static_cast<Index>(weights.size()), radius = taps / 2;
   kernel.radius = radius;
   kernel.taps = taps;
-  kernel.whole = taps > 1 && 3 * n <= 2 * (taps + kGroup - 1) && n <= kLongestWhole;
+  kernel.whole = taps > 1 && n <= taps + kGroup && n <= kLongestWhole;
   if (!kernel.whole) {
     kernel.weights.resize(static_cast<std::size_t>(radius + 1));
     for (Index t = 0; t <= radius; ++t)
@@ -51,16 +49,20 @@ void store(const std::vector<double>& weights, Index n, Border border, Kernel& k
     return;
   }
   kernel.taps = n;
-  std::vector<Index> input(static_cast<std::size_t>(n + taps));
-  for (Index i = 0; i < n + taps; ++i) input[static_cast<std::size_t>(i)] = border_index(i - radius, n, border);
-  kernel.weights.assign(static_cast<std::size_t>((n + kGroup - 1) / kGroup * n * kGroup), 0.0f);
-  std::vector<double> row(static_cast<std::size_t>(n));
-  for (Index i = 0; i < n; ++i) {
-    std::fill(row.begin(), row.end(), 0.0);
+  const Index half = (n + 1) / 2;
+  kernel.weights.resize(static_cast<std::size_t>(half * half * 2));
+  std::array<double, kLongestWhole> row;
+  for (Index i = 0; i < half; ++i) {
+    row.fill(0.0);
     for (Index t = 0; t < taps; ++t)
-      row[static_cast<std::size_t>(input[static_cast<std::size_t>(i + t)])] += weights[static_cast<std::size_t>(t)];
-    float* group = &kernel.weights[static_cast<std::size_t>(i / kGroup * n * kGroup + i % kGroup)];
-    for (Index j = 0; j < n; ++j) group[j * kGroup] = static_cast<float>(row[static_cast<std::size_t>(j)]);
+      row[static_cast<std::size_t>(border_index(i + t - radius, n, border))] += weights[static_cast<std::size_t>(t)];
+    float* out = &kernel.weights[static_cast<std::size_t>(i * half * 2)];
+    for (Index j = 0; j < half; ++j) {
+      const Index other = n - 1 - j;  // the middle of an odd row is its own other, and added to itself
+      const double near = row[static_cast<std::size_t>(j)], far = other > j ? row[static_cast<std::size_t>(other)] : 0;
+      out[2 * j] = static_cast<float>(0.5 * (near + far));
+      out[2 * j + 1] = static_cast<float>(0.5 * (near - far));
+    }
   }
 }
 

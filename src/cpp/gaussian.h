@@ -24,15 +24,18 @@ Index border_index(Index i, Index n, Border border);
 // Outputs are filtered in groups of this many neighbours, which share each input that they load.
 constexpr Index kGroup = 4;
 
+// A row this short may be filtered as a whole: all of its outputs are one batch of blur.h.
+constexpr Index kLongestWhole = 16;
+
 // A filter whose output i is the sum over |t| <= radius of weights[|t|] * input[border_index(i + t)]. A kernel longer
-// than the row is folded onto one period of it, so the radius is at most n whatever the sigma. Where the row is shorter
-// than what a group of outputs reads, the group reads the whole row once, by weights of its own: weights[g, j, i] is
-// what input j adds to output kGroup g + i.
+// than the row is folded onto one period of it, so the radius is at most n whatever the sigma. A row that is about as
+// short as the kernel is filtered as a whole, by the square of what each input adds to each output, in its even and odd
+// halves: see filter_whole.
 struct Kernel {
   bool whole = false;
   Index radius = 0;
   Index taps = 1;              // inputs of one output
-  std::vector<float> weights;  // (radius + 1,) of the centre and of each pair around it; whole: (groups, n, kGroup)
+  std::vector<float> weights;  // (radius + 1,) of the centre and of each pair around it; whole: (half, half, 2)
 };
 
 // The same kernel for bytes: weights of the centre and of each pair of neighbours around it, in 1/65536, summing to

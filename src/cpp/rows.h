@@ -122,10 +122,10 @@ FASTBLUR_INLINE void sweep(Index length, const Body& body, const Tail& tail) {
 // later ones have not. The four that a row adds to stay in registers until the rows have passed them. `ahead` bytes
 // beyond each sample lies one that is read soon: rows far apart are more streams than the processor follows by itself.
 template <class S>
-void reduce(const typename S::Item* const* rows, Index count, const std::int32_t* FASTBLUR_RESTRICT start,
+FASTBLUR_NOINLINE void reduce(const typename S::Item* const* rows, Index count, const std::int32_t* FASTBLUR_RESTRICT start,
             const float* FASTBLUR_RESTRICT weights, float* nodes, Index stride, bool fresh, Index length,
             const float* pivot, Index ahead) {
-  const auto sums = [&](Index at, auto vectors, const auto& ask, const auto& read) {
+  const auto sums = [&](Index at, auto vectors, const auto& ask, const auto& read) FASTBLUR_INLINE_LAMBDA {
     constexpr int n = decltype(vectors)::value;
     Vec sum[4][n];
     float* node = nodes + at;
@@ -152,7 +152,7 @@ void reduce(const typename S::Item* const* rows, Index count, const std::int32_t
     for (int k = 0; k < 4; ++k)
       for (int u = 0; u < n; ++u) store(node + k * stride + u * kLanes, sum[k][u]);
   };
-  const auto body = [&](Index at, auto vectors) {
+  const auto body = [&](Index at, auto vectors) FASTBLUR_INLINE_LAMBDA {
     constexpr Index bytes = decltype(vectors)::value * kLanes * static_cast<Index>(sizeof(typename S::Item));
     sums(
         at, vectors,
@@ -163,7 +163,7 @@ void reduce(const typename S::Item* const* rows, Index count, const std::int32_t
         },
         [&](Index r, Index i) { return S::read(rows[r] + i, pivot_at<S>(pivot, i)); });
   };
-  const auto tail = [&](Index at, Index left) {
+  const auto tail = [&](Index at, Index left) FASTBLUR_INLINE_LAMBDA {
     sums(
         at, std::integral_constant<int, 1>{}, [](Index) {},
         [&](Index r, Index i) { return S::read_part(rows[r] + i, pivot_at<S>(pivot, i), left); });
@@ -177,7 +177,7 @@ template <class S, class Node, class Put, class PutPart>
 FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTRICT start,
                             const float* FASTBLUR_RESTRICT weights, Index count, Index length, const Put& put,
                             const PutPart& put_part) {
-  const auto values = [&](Index at, auto vectors, const auto& write) {
+  const auto values = [&](Index at, auto vectors, const auto& write) FASTBLUR_INLINE_LAMBDA {
     constexpr int n = decltype(vectors)::value;
     Vec v[n][4];
     for (int k = 0; k < 4; ++k)
@@ -211,29 +211,39 @@ FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTR
       });
 }
 
-// outputs[i] = the sum over j < window of weights[kGroup j + i] * rows[j], i < kGroup: a row that is read as a whole.
-// Samples [begin, end) of them, whole vectors, as those of filter_pairs.
-template <class S>
-void filter_whole(const float* const* rows, const float* FASTBLUR_RESTRICT weights, Index window, float* const* outputs,
-                  Index begin, Index end) {
-  const auto body = [&](Index offset, auto vectors) {
-    const Index at = begin + offset;
-    constexpr int n = decltype(vectors)::value;
-    Vec sum[kGroup][n];
-    for (int i = 0; i < kGroup; ++i)
-      for (int u = 0; u < n; ++u) sum[i][u] = zero();
-    for (Index j = 0; j < window; ++j) {
-      const Vec w[kGroup] = {splat(weights[kGroup * j]), splat(weights[kGroup * j + 1]), splat(weights[kGroup * j + 2]),
-                             splat(weights[kGroup * j + 3])};
-      for (int u = 0; u < n; ++u) {
-        const Vec x = load(rows[j] + at + u * kLanes);
-        for (int i = 0; i < kGroup; ++i) sum[i][u] = multiply_add<S>(w[i], x, sum[i][u]);
-      }
+// All of a short row at once, every output from every input: outputs[i] = the sum over j < count of A[i, j] inputs[j].
+// Kernel and border are symmetric, so a row reversed gives the result reversed, and A falls into two of half its side:
+// with e_j = x_j + x_{count - 1 - j} and o_j = x_j - x_{count - 1 - j}, opposite outputs are E + O and E - O,
+//   E_i = the sum over j < half of weights[i, j, 0] e_j,   O_i = that of weights[i, j, 1] o_j.
+// A vector's e and o stay in registers while all of its outputs are made.
+template <class S, int half>
+FASTBLUR_NOINLINE void filter_halves(const float* const* inputs, const float* FASTBLUR_RESTRICT weights, Index count,
+                   float* const* outputs, Index begin, Index end) {
+  for (Index at = begin; at < end; at += kLanes) {
+    Vec e[half], o[half];
+    for (int j = 0; j < half; ++j) {
+      const Vec low = load(inputs[j] + at), high = load(inputs[count - 1 - j] + at);
+      e[j] = add(low, high);
+      o[j] = sub(low, high);
     }
-    for (int i = 0; i < kGroup; ++i)
-      for (int u = 0; u < n; ++u) store(outputs[i] + at + u * kLanes, sum[i][u]);
-  };
-  sweep(end - begin, body, [](Index, Index) {});
+    const float* w = weights;
+    for (int i = 0; i < half; ++i, w += 2 * half) {
+      Vec even = mul(splat(w[0]), e[0]), odd = mul(splat(w[1]), o[0]);
+      for (int j = 1; j < half; ++j) {
+        even = multiply_add<S>(splat(w[2 * j]), e[j], even);
+        odd = multiply_add<S>(splat(w[2 * j + 1]), o[j], odd);
+      }
+      store(outputs[i] + at, add(even, odd));
+      store(outputs[count - 1 - i] + at, sub(even, odd));
+    }
+  }
+}
+template <class S, int half = 1>
+FASTBLUR_INLINE void filter_whole(const float* const* inputs, const float* weights, Index count, float* const* outputs,
+                                  Index begin, Index end) {
+  if constexpr (2 * half < fastblur::kLongestWhole)
+    if (count > 2 * half) return filter_whole<S, half + 1>(inputs, weights, count, outputs, begin, end);
+  filter_halves<S, half>(inputs, weights, count, outputs, begin, end);
 }
 
 // outputs[i] = weights[0] * centre[i] + the sum over 1 <= t <= radius of weights[t] * (centre[i - t] + centre[i + t]),
@@ -241,17 +251,17 @@ void filter_whole(const float* const* rows, const float* FASTBLUR_RESTRICT weigh
 // are read for four sums. Outside in, and a long sum in about sqrt(radius) parts, so that its rounding error grows with
 // the square root of the radius only.
 template <class S>
-void filter_pairs(const float* const* centre, const float* FASTBLUR_RESTRICT weights, Index radius,
+FASTBLUR_NOINLINE void filter_pairs(const float* const* centre, const float* FASTBLUR_RESTRICT weights, Index radius,
                   float* const* outputs, Index begin, Index end) {
   static_assert(kGroup == 4, "the steps are unrolled by hand");
   Index part = radius;
   if (radius > 32)
     for (part = 8; part * part < radius; part += 8) {
     }
-  const auto body = [&](Index offset, auto vectors) {
+  const auto body = [&](Index offset, auto vectors) FASTBLUR_INLINE_LAMBDA {
     const Index at = begin + offset;
     constexpr int n = decltype(vectors)::value;
-    const auto input = [&](Index j, int u) { return load(centre[j] + at + u * kLanes); };
+    const auto input = [&](Index j, int u) FASTBLUR_INLINE_LAMBDA { return load(centre[j] + at + u * kLanes); };
     for (Index outer = radius;; outer -= part) {
       const Index inner = outer > part ? outer - part : 0;
       Vec sum[4][n], low[4][n], high[4][n];  // of output i at distance t: low[i + d], high[i - d], d = outer - t, mod 4
@@ -261,7 +271,7 @@ void filter_pairs(const float* const* centre, const float* FASTBLUR_RESTRICT wei
           low[i][u] = input(i - outer, u);
           high[i][u] = input(i + outer, u);
         }
-      const auto step = [&](Index t, auto moved) {
+      const auto step = [&](Index t, auto moved) FASTBLUR_INLINE_LAMBDA {
         constexpr int d = decltype(moved)::value;
         const Vec w = splat(weights[t]);
         for (int u = 0; u < n; ++u) {
@@ -295,7 +305,7 @@ void filter_pairs(const float* const* centre, const float* FASTBLUR_RESTRICT wei
 
 // panel[c][0..15] = rows[0..15][c] for c < columns. `ahead` as for reduce.
 template <class S>
-void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot,
+FASTBLUR_NOINLINE void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot,
               Index ahead) {
   constexpr Index per_line = kLine / static_cast<Index>(sizeof(typename S::Item));
   for (Index c = 0; c < columns; c += kLanes) {
@@ -321,7 +331,7 @@ void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLU
 }
 
 // rows[r][c] = panel[c][r] for r < count, c < columns, rounded up to whole vectors. The panel is as long.
-inline void from_panel(const float* FASTBLUR_RESTRICT panel, Index columns, float* const* rows, Index count) {
+FASTBLUR_NOINLINE inline void from_panel(const float* FASTBLUR_RESTRICT panel, Index columns, float* const* rows, Index count) {
   for (Index c = 0; c < columns; c += kLanes)
     for (Index group = 0; group < count; group += kLanes) {
       Vec v[kLanes];
