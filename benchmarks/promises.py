@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -48,11 +49,14 @@ def _variants(baseline: Work, others: dict[str, tuple[Work, Run]], effort: Effor
 
 
 def shapes(source: Source, effort: Effort) -> dict[str, Variant]:
-    """The same number of pixels in boxes of other sizes and shapes, sigma 4, against one box of 1000x1000."""
+    """The same number of pixels in boxes of other sizes and shapes, sigma 4, against one box of 1000x1000; and a narrow
+    box by itself, which is a 25th of them and costs a whole call."""
     run = fastblur_run(1)
     kinds = {
         "100 of 100x100": (100, 100, 100),
         "10000 of 10x10": (10_000, 10, 10),
+        "25 of 20x2000": (25, 20, 2000),
+        "25 of 2000x20": (25, 2000, 20),
         "one of 20x2000": (1, 20, 2000),
         "one of 2000x20": (1, 2000, 20),
     }
@@ -92,7 +96,8 @@ def layouts(source: Source, effort: Effort) -> dict[str, Variant]:
 
 
 def scaling(source: Source, threads: int, effort: Effort) -> dict[str, Variant]:
-    """One thread's time over that of `threads` threads, for each blur of the comparison."""
+    """One thread's time over that of `threads` threads, for each blur of the comparison: on pixels that one thread has
+    just restored, as everywhere in this suite, and in calls back to back."""
     result = {}
     for name in ("W1", "W2", "W3", "W4", "W4f", "W6"):
         trial = Trial(CASES[name].make(source), 0.1, source.seed)
@@ -102,6 +107,9 @@ def scaling(source: Source, threads: int, effort: Effort) -> dict[str, Variant]:
             raise AssertionError(f"{name}: {threads} threads gave other bits than one")
         pairs = interleave(trial.contender(many), {"one": trial.contender(one)}, effort)["one"]
         result[name] = Variant(ns_per_pixel=trial.ns_per_pixel(pairs.baseline), ratio=pairs.ratio())
+        runs = {n: contender(_nothing, partial(run, trial.work)) for n, run in (("one", one), ("many", many))}
+        pairs = interleave(runs["many"], {"one": runs["one"]}, effort)["one"]
+        result[f"{name}, back to back"] = Variant(ns_per_pixel=trial.ns_per_pixel(pairs.baseline), ratio=pairs.ratio())
     return result
 
 

@@ -17,9 +17,10 @@ using fastblur::BlurJob;
 using fastblur::StoredNodes;
 
 constexpr Index kTileSamples = 1024;  // of a row handled at a time, so that 16 to 22 rows of them stay in L1 and L2
-constexpr Index kAhead = 8;           // pixel rows between what is read and what is asked for
-constexpr Index kRows = 8;            // pixel rows per call of a kernel: as many memory streams at a time
-constexpr Index kColumns = 32;        // columns of a panel per call
+constexpr Index kAhead = 16;          // pixel rows between what is read and what is asked for
+constexpr Index kUncached = Index{16} << 20;  // bytes of a box that lies in memory rather than in a cache
+constexpr Index kRows = 8;                    // pixel rows per call of a kernel: as many memory streams at a time
+constexpr Index kColumns = 32;                // columns of a panel per call
 
 // The pivot of the plane, repeated along a row: what is taken away from every sample.
 template <class S>
@@ -41,6 +42,12 @@ inline const float* make_pivot(const Plane& plane, Arena& arena) {
 template <class S>
 class Blur {
   using Item = typename S::Item;
+  using Sums = typename Arithmetic<S>::Sums;
+  using Total = typename Sums::Total;
+  using Nodes = typename Arithmetic<S>::Nodes;
+  using Node = typename Nodes::Node;
+  using AlongX = FloatNodes<S>;
+  static constexpr bool in_bytes = std::is_same_v<Sums, ByteSums>;
 
  public:
   Blur(const BlurJob& job, Arena& arena)
@@ -52,20 +59,27 @@ class Blur {
         channels_(job.plane.channels),
         width_(job.plane.width),
         node_width_(padded(h_.nodes * channels_)),
+        node_stride_(row_stride<float>(node_width_)),
         tile_(larger(kPanel, kTileSamples / channels_ / kPanel * kPanel)),
         packed_(plane_.packed(sizeof(Item))),
         pivot_(make_pivot<S>(plane_, arena)),
         finish_(plane_, job.mask, kRows, smaller(tile_, width_) * channels_, pivot_, arena) {
     const Index length = padded(width_ * channels_);
-    const Index tile_length = padded(smaller(tile_, width_) * channels_);
+    const Index tile_samples = smaller(tile_, width_) * channels_, tile_length = padded(tile_samples);
     const Index column = channels_ * kPanel;
     if (v_.spline) {
-      partial_ = arena.take<float>(3 * length);
-      accumulators_ = arena.take<float>(kAccumulators * (h_.spline ? tile_length : length));
-      expanded_ = arena.take<float>((kPanel + 3) * (h_.spline ? tile_length : 0));
-      previous_ = arena.take<float>(3 * length);
-      finished_ = arena.take<float>(kRows * tile_length);
+      partial_ = arena.take<Total>(3 * length);
+      accumulators_ = arena.take<Total>(kAccumulators * row_stride<Total>(h_.spline ? tile_samples : length));
+      expanded_ = arena.take<Node>(kPanel * row_stride<Node>(tile_samples));
+      previous_ = arena.take<Node>(3 * length);
+      if constexpr (in_bytes) {
+        unit_ = arena.take<float>(kPanel);
+        if (unit_ != nullptr) std::fill(unit_, unit_ + kPanel, v_.byte_weights.unit);
+      }
     }
+    if (v_.spline || h_.spline)
+      finished_ =
+          arena.take<float>((v_.spline ? kRows : kPanel) * row_stride<float>(padded(tile_samples, Nodes::lanes)));
     if (!packed_) dense_ = arena.take<Item>(kPanel * (v_.spline && !h_.spline ? length : tile_length));
     panel_ = arena.take<float>(h_.spline ? tile_length * kPanel : length * kPanel);
     if (h_.spline) node_panel_ = arena.take<float>((h_.nodes + 4) * column);
@@ -73,9 +87,8 @@ class Blur {
                                                   : (tile_length + kGroup * channels_) * kPanel);
     whole_ = v_.nodes <= v_.kernel.taps + 2 * kPanel;
     ring_slots_ = whole_ ? v_.nodes : v_.kernel.taps + kPanel;
-    ring_ = arena.take<float>(ring_slots_ * node_width_);
-    node_rows_ = arena.take<float>(kPanel * node_width_);
-    if (h_.spline && !v_.spline) expanded_ = arena.take<float>(kPanel * tile_length);
+    ring_ = arena.take<float>(ring_slots_ * node_stride_);
+    node_rows_ = arena.take<float>(kPanel * node_stride_);
     window_ = arena.take<const float*>(larger(h_.nodes, kPanel) + larger(h_.kernel.taps, v_.kernel.taps) + 2 * kGroup);
   }
 
@@ -119,26 +132,47 @@ class Blur {
     return dense;
   }
 
+  // Terms of the vertical reduction: pixel rows, or couples of them.
+  const std::vector<std::int32_t>& term_start() const {
+    if constexpr (in_bytes)
+      return v_.byte_weights.start;
+    else
+      return v_.weights.start;
+  }
+  const typename Sums::Weight* term_weights(Index term) const {
+    if constexpr (in_bytes)
+      return &v_.byte_weights.reduce[static_cast<std::size_t>(4 * term)];
+    else
+      return &v_.weights.reduce[static_cast<std::size_t>(4 * term)];
+  }
+  Index term_row(Index i) const {
+    if constexpr (in_bytes)
+      return v_.byte_weights.row[static_cast<std::size_t>(i)];
+    else
+      return i;
+  }
+
   // The next node to be produced is `node`.
   void seek(Index node) {
     next_node_ = node;
     if (!v_.spline) return;
-    const auto& start = v_.weights.start;
-    next_pixel_row_ = std::lower_bound(start.begin(), start.end(), static_cast<std::int32_t>(node - 3)) - start.begin();
-    if (next_pixel_row_ == v_.n) return;
-    partial_node_ = start[static_cast<std::size_t>(next_pixel_row_)];
-    std::memset(partial_, 0, static_cast<std::size_t>(3 * padded(width_ * channels_)) * sizeof(float));
+    const auto& start = term_start();
+    next_term_ = std::lower_bound(start.begin(), start.end(), static_cast<std::int32_t>(node - 3)) - start.begin();
+    if (next_term_ == static_cast<Index>(start.size())) return;
+    partial_node_ = start[static_cast<std::size_t>(next_term_)];
+    std::memset(partial_, 0, static_cast<std::size_t>(3 * padded(width_ * channels_)) * sizeof(Total));
   }
 
   // Node rows [begin, end), at most kPanel, in turn, filtered along x.
   void produce(Index begin, Index end, float* const* out) {
     const Index tile = h_.spline ? tile_ : width_;
     if (v_.spline) {
-      const std::int32_t* start = v_.weights.start.data();
-      Index stop = next_pixel_row_;
-      while (stop < v_.n && start[stop] < end) ++stop;
+      const auto& start = term_start();
+      Index stop = next_term_;
+      while (stop < static_cast<Index>(start.size()) && start[static_cast<std::size_t>(stop)] < end) ++stop;
       for (Index x = 0; x < width_; x += tile) reduce_tile(x, smaller(x + tile, width_), begin, end, stop);
-      next_pixel_row_ = stop;
+      next_term_ = stop;
+      ask_for_next(end);
       partial_node_ = end;
     } else {
       for (Index x = 0; x < width_; x += tile_) {
@@ -154,32 +188,58 @@ class Blur {
     next_node_ = end;
   }
 
-  // Pixel rows [next_pixel_row_, stop) of the columns [x1, x2) become nodes, and those a panel.
+  // The horizontal stages leave the memory idle, and the vertical ones wait for it: where a box is too large for any
+  // cache, the pixel rows of the node rows from `node` on are asked for while the horizontal stages compute.
+  void ask_for_next(Index node) {
+    const Index row = width_ * channels_ * static_cast<Index>(sizeof(Item));
+    const auto& start = term_start();
+    if (!packed_ || plane_.height * row < kUncached || next_term_ == static_cast<Index>(start.size())) return;
+    const auto stop =
+        std::lower_bound(start.begin() + next_term_, start.end(), static_cast<std::int32_t>(node + kPanel));
+    const Index first = term_row(next_term_ * Sums::rows);
+    const Index rows = (stop - start.begin() - next_term_) * Sums::rows;
+    rows_ahead_ = Ahead(plane_.row(first), smaller(rows, plane_.height - first), plane_.row_stride, row);
+  }
+  // So many rows or columns of nodes are being worked on: asks for a little of what comes after them.
+  void ask(Index count) {
+    ahead_.some(count);
+    rows_ahead_.some(4 * count);
+  }
+
+  // The terms [next_term_, stop) of the columns [x1, x2) become nodes, and those a panel.
   void reduce_tile(Index x1, Index x2, Index begin, Index end, Index stop) {
-    const Index count = x2 - x1, length = padded(count * channels_), row = padded(width_ * channels_);
-    const std::int32_t* start = v_.weights.start.data();
+    const Index count = x2 - x1, length = row_stride<Total>(count * channels_), row = padded(width_ * channels_);
+    const std::int32_t* start = term_start().data();
     const auto node = [&](Index k) { return accumulators_ + (k - partial_node_) * length; };
     for (Index i = 0; i < 3; ++i)
       std::memcpy(node(partial_node_ + i), partial_ + i * row + x1 * channels_,
-                  static_cast<std::size_t>(count * channels_) * sizeof(float));
+                  static_cast<std::size_t>(count * channels_) * sizeof(Total));
     Index reached = partial_node_ + 2;
-    for (Index y = next_pixel_row_, stop_run; y < stop; y = stop_run) {
-      stop_run = smaller(y + kRows, stop);
-      ahead_.some(stop_run - y);
+    for (Index term = next_term_, stop_run; term < stop; term = stop_run) {
+      stop_run = smaller(term + kRows / Sums::rows, stop);
+      const Index terms = stop_run - term;
+      ahead_.some(terms * Sums::rows);
       const Item* rows[kRows];
-      for (Index r = y; r < stop_run; ++r) rows[r - y] = pixels(r, x1, count, r - y);
-      reduce<S>(rows, stop_run - y, start + y, &v_.weights.reduce[static_cast<std::size_t>(4 * y)], node(start[y]),
-                length, start[y] + 3 > reached, count * channels_, pivot_at<S>(pivot_, x1 * channels_),
-                packed_ ? kAhead * plane_.row_stride : 0);
+      if constexpr (in_bytes) {
+        const std::int32_t* own = &v_.byte_weights.row[static_cast<std::size_t>(2 * term)];
+        for (Index i = 0; i < 2 * terms; ++i) rows[i] = pixels(own[i], x1, count, i);
+      } else {
+        for (Index i = 0; i < terms; ++i) rows[i] = pixels(term + i, x1, count, i);
+      }
+      reduce<Sums>(rows, terms, start + term, term_weights(term), node(start[term]), length, start[term] + 3 > reached,
+                   count * channels_, pivot_at<S>(pivot_, x1 * channels_), packed_ ? kAhead * plane_.row_stride : 0);
       reached = start[stop_run - 1] + 3;
     }
     if (end < v_.nodes)
       for (Index i = 0; i < 3; ++i)
         std::memcpy(partial_ + i * row + x1 * channels_, node(end + i),
-                    static_cast<std::size_t>(count * channels_) * sizeof(float));
-    const float* rows[kPanel];
+                    static_cast<std::size_t>(count * channels_) * sizeof(Total));
+    const Total* rows[kPanel];
     for (Index i = 0; i < kPanel; ++i) rows[i] = node(smaller(begin + i, end - 1));
-    to_panel<Scratch<S>>(rows, count * channels_, panel_, nullptr, 0);
+    if constexpr (in_bytes)
+      to_panel<ByteTotals>(rows, count * channels_, panel_, unit_, 0);
+    else
+      to_panel<Scratch<S>>(rows, count * channels_, panel_, nullptr, 0);
     if (h_.spline) reduce_panel(x1, x2);
   }
 
@@ -192,12 +252,12 @@ class Blur {
     if (x1 == 0) std::memset(node_panel_, 0, static_cast<std::size_t>(3 * column) * sizeof(float));
     for (Index x = x1, stop; x < x2; x = stop) {
       stop = smaller(x + kColumns, x2);
-      ahead_.some(stop - x);
+      ask(stop - x);
       const float* rows[kColumns];
       for (Index i = x; i < stop; ++i) rows[i - x] = panel_ + (i - x1) * column;
-      reduce<Scratch<S>>(rows, stop - x, start + x, &h_.weights.reduce[static_cast<std::size_t>(4 * x)],
-                         node_panel_ + start[x] * column, column, x == 0 || start[x] != start[x - 1], column, nullptr,
-                         0);
+      reduce<FloatSums<Scratch<S>>>(rows, stop - x, start + x, &h_.weights.reduce[static_cast<std::size_t>(4 * x)],
+                                    node_panel_ + start[x] * column, column, x == 0 || start[x] != start[x - 1], column,
+                                    nullptr, 0);
     }
   }
 
@@ -211,7 +271,7 @@ class Blur {
       filter(h_.kernel, x1, x2, [&](Index i) { return filtered_panel_ + (i - x1) * column; }, 0, column);
       float* rows[kPanel];
       for (Index i = 0; i < count; ++i) rows[i] = out[i] + x1 * channels_;
-      from_panel(filtered_panel_, (x2 - x1) * channels_, rows, count);
+      from_panel<AlongX>(filtered_panel_, (x2 - x1) * channels_, rows, count);
     }
   }
 
@@ -234,13 +294,13 @@ class Blur {
   void filter(const fastblur::Kernel& kernel, Index first, Index last, const Output& output, Index begin, Index end) {
     float* outputs[fastblur::kLongestWhole];
     if (kernel.whole) {
-      ahead_.some(last - first);
+      ask(last - first);
       for (Index i = first; i < last; ++i) outputs[i - first] = output(i);
       filter_whole<S>(window_, kernel.weights.data(), last - first, outputs, begin, end);
       return;
     }
     for (Index group = first; group < last; group += kGroup) {
-      ahead_.some(kGroup);
+      ask(kGroup);
       for (Index i = 0; i < kGroup; ++i) outputs[i] = output(group + i);
       filter_pairs<S>(window_ + (group - first + kernel.radius), kernel.weights.data(), kernel.radius, outputs, begin,
                       end);
@@ -256,7 +316,7 @@ class Blur {
       if (k >= s.begin && k < s.end) return s.rows + (k - s.begin) * s.stride;
     }
     slot += k - first;
-    return ring_ + (slot < ring_slots_ ? slot : slot - ring_slots_) * node_width_;
+    return ring_ + (slot < ring_slots_ ? slot : slot - ring_slots_) * node_stride_;
   }
 
   // Node rows up to `high` stand in the ring or in storage.
@@ -278,7 +338,7 @@ class Blur {
       for (Index i = 0; i < job_.stored_count; ++i)
         if (job_.stored[i].begin > next_) stop = smaller(stop, job_.stored[i].begin);
       float* out[kPanel];
-      for (Index k = next_; k < stop; ++k) out[k - next_] = ring_ + k % ring_slots_ * node_width_;
+      for (Index k = next_; k < stop; ++k) out[k - next_] = ring_ + k % ring_slots_ * node_stride_;
       produce(next_, stop, out);
       next_ = stop;
     }
@@ -294,11 +354,16 @@ class Blur {
     // So many samples of all the rows of the window stay in the first cache while each group reads them.
     const Index tile = larger(padded(8192 / (high - low + 1)), 2 * kPanel);
     for (Index x = 0; x < node_width_; x += tile)
-      filter(v_.kernel, k, stop, [&](Index i) { return node_rows_ + (i - k) * node_width_; }, x, smaller(x + tile, node_width_));
+      filter(
+          v_.kernel, k, stop, [&](Index i) { return node_rows_ + (i - k) * node_stride_; }, x,
+          smaller(x + tile, node_width_));
     if (h_.spline) {
       const float* rows[kPanel];
-      for (Index i = 0; i < kPanel; ++i) rows[i] = node_rows_ + smaller(i, stop - k - 1) * node_width_;
-      to_panel<Scratch<S>>(rows, h_.nodes * channels_, node_panel_, nullptr, 0);
+      for (Index i = 0; i < kPanel; ++i) rows[i] = node_rows_ + smaller(i, stop - k - 1) * node_stride_;
+      if (v_.spline)
+        to_panel<typename Nodes::Scaled>(rows, h_.nodes * channels_, node_panel_, nullptr, 0);
+      else
+        to_panel<Scratch<S>>(rows, h_.nodes * channels_, node_panel_, nullptr, 0);
     }
     Index row = next_row_;
     for (Index x = 0; x < width_; x += tile_) row = write_tile(x, smaller(x + tile_, width_), k, stop, begin, end);
@@ -310,68 +375,86 @@ class Blur {
   // The columns [x1, x2) of the pixel rows that the nodes [k, stop) complete. Returns the row after them.
   Index write_tile(Index x1, Index x2, Index k, Index stop, Index begin, Index end) {
     const Index count = x2 - x1;
-    const float* rows[kPanel + 3];  // nodes k - 3 .. stop - 1 of these columns
-    if (h_.spline) {
-      expand_panel(x1, x2);
-      const Index length = padded(count * channels_);
-      float* out[kPanel];
-      for (Index i = 0; i < kPanel; ++i) rows[i + 3] = out[i] = expanded_ + i * length;
-      from_panel(panel_, count * channels_, out, stop - k);
-    } else {
-      for (Index i = 0; i < kPanel; ++i) rows[i + 3] = node_rows_ + i * node_width_ + x1 * channels_;
-    }
+    if (h_.spline) expand_panel(x1, x2);
     if (!v_.spline) {
-      for (Index y = larger(k, begin); y < smaller(stop, end); ++y) finish_.put(y, x1, count, rows[y - k + 3]);
+      const Index length = row_stride<float>(padded(count * channels_, Nodes::lanes));
+      const float* rows[kPanel];
+      for (Index i = 0; i < kPanel; ++i)
+        rows[i] = h_.spline ? finished_ + i * length : node_rows_ + i * node_stride_ + x1 * channels_;
+      if (h_.spline) {
+        float* out[kPanel];
+        for (Index i = 0; i < kPanel; ++i) out[i] = finished_ + i * length;
+        from_panel<AlongX>(panel_, count * channels_, out, stop - k);
+      }
+      for (Index y = larger(k, begin); y < smaller(stop, end); ++y) finish_.put(y, x1, count, rows[y - k]);
       return stop;
     }
-    const Index length = padded(width_ * channels_);
-    float* previous = previous_ + x1 * channels_;
-    for (Index i = 0; i < 3; ++i) rows[i] = previous + i * length;
+    const Index length = row_stride<Node>(count * channels_);
+    Node* rows[kPanel + 3];  // nodes k - 3 .. stop - 1 of these columns
+    for (Index i = 0; i < kPanel; ++i) rows[i + 3] = expanded_ + i * length;
+    if (h_.spline)
+      from_panel<Nodes>(panel_, count * channels_, rows + 3, stop - k);
+    else
+      for (Index i = 0; i < stop - k; ++i)
+        for (Index at = 0; at < count * channels_; at += kLanes)
+          Nodes::put(rows[i + 3] + at,
+                     Nodes::Scaled::read(node_rows_ + i * node_stride_ + x1 * channels_ + at, nullptr));
+    const Index stride = padded(width_ * channels_);
+    Node* previous = previous_ + x1 * channels_;
+    for (Index i = 0; i < 3; ++i) rows[i] = previous + i * stride;
     const Index row = expand_rows(rows, x1, count, k, stop, end);
     // A box of fewer nodes than a batch never comes back for them, and a batch of fewer than three is the last.
     if (stop - k == kPanel)
       for (Index i = 0; i < 3; ++i)
-        std::memcpy(previous + i * length, rows[kPanel + i],
-                    static_cast<std::size_t>(count * channels_) * sizeof(float));
+        std::memcpy(previous + i * stride, rows[kPanel + i],
+                    static_cast<std::size_t>(count * channels_) * sizeof(Node));
     return row;
   }
 
   // Pixel rows from next_row_ whose nodes are all before `stop`.
-  Index expand_rows(const float* const* rows, Index x, Index count, Index k, Index stop, Index end) {
+  Index expand_rows(const Node* const* rows, Index x, Index count, Index k, Index stop, Index end) {
     const std::int32_t* start = v_.weights.start.data();
     const Index last = v_.nodes - 1, length = count * channels_;
     // A node beyond the last has weight zero.
-    const auto node = [&](Index i) { return rows[smaller(i, last) - k + 3]; };
+    const auto node = [&](Index i) FASTBLUR_INLINE_LAMBDA { return rows[smaller(i, last) - k + 3]; };
     Index y = next_row_;
     for (Index stop_run; y < end && smaller(start[y] + 3, last) < stop; y = stop_run) {
       stop_run = y + 1;
       while (stop_run < smaller(y + kRows, end) && smaller(start[stop_run] + 3, last) < stop) ++stop_run;
       ahead_.some(stop_run - y);
-      const float* weights = &v_.weights.expand[static_cast<std::size_t>(4 * y)];
       if (finish_.direct()) {
         Item* out[kRows];
         for (Index r = y; r < stop_run; ++r) out[r - y] = finish_.row(r, x, r - y);
         const float* pivot = pivot_at<S>(pivot_, x * channels_);
-        expand<S>(
-            node, start + y, weights, stop_run - y, length,
-            [&](Index r, Index at, Vec v) { S::write(out[r] + at, v, pivot_at<S>(pivot, at)); },
-            [&](Index r, Index at, Vec v, Index left) {
+        using Value = typename Nodes::Value;
+        expand<Nodes>(
+            node, start + y, expand_weights(y), stop_run - y, length,
+            [&](Index r, Index at, Value v)
+                FASTBLUR_INLINE_LAMBDA { Nodes::write(out[r] + at, v, pivot_at<S>(pivot, at)); },
+            [&](Index r, Index at, Value v, Index left) FASTBLUR_INLINE_LAMBDA {
               // A row that is still to be scattered has room for whole vectors, and those are read back sooner.
               if (packed_)
-                S::write_part(out[r] + at, v, pivot_at<S>(pivot, at), left);
+                Nodes::write_part(out[r] + at, v, pivot_at<S>(pivot, at), left);
               else
-                S::write(out[r] + at, v, pivot_at<S>(pivot, at));
+                Nodes::write(out[r] + at, v, pivot_at<S>(pivot, at));
             });
         for (Index r = y; r < stop_run; ++r) finish_.written(r, x, count, r - y);
       } else {
-        const Index stride = padded(length);
-        const auto put = [&](Index r, Index at, Vec v) { store(finished_ + r * stride + at, v); };
-        expand<S>(node, start + y, weights, stop_run - y, stride, put,
-                  [&](Index r, Index at, Vec v, Index) { put(r, at, v); });
+        const Index samples = padded(length, Nodes::lanes), stride = row_stride<float>(samples);
+        const auto put = [&](Index r, Index at, auto v)
+                             FASTBLUR_INLINE_LAMBDA { Nodes::values(finished_ + r * stride + at, v); };
+        expand<Nodes>(node, start + y, expand_weights(y), stop_run - y, samples, put,
+                      [&](Index r, Index at, auto v, Index) FASTBLUR_INLINE_LAMBDA { put(r, at, v); });
         for (Index r = y; r < stop_run; ++r) finish_.put(r, x, count, finished_ + (r - y) * stride);
       }
     }
     return y;
+  }
+  const typename Nodes::Weight* expand_weights(Index y) const {
+    if constexpr (in_bytes)
+      return &v_.byte_weights.expand[static_cast<std::size_t>(4 * y)];
+    else
+      return &v_.weights.expand[static_cast<std::size_t>(4 * y)];
   }
 
   // The panel's columns [x1, x2) from the nodes of node_panel_.
@@ -381,11 +464,11 @@ class Blur {
     const auto node = [&](Index k) { return node_panel_ + smaller(k, last) * column; };
     for (Index x = x1, stop; x < x2; x = stop) {
       stop = smaller(x + kColumns, x2);
-      ahead_.some(stop - x);
+      ask(stop - x);
       float* out = panel_ + (x - x1) * column;
-      const auto put = [&](Index r, Index at, Vec v) { store(out + r * column + at, v); };
-      expand<S>(node, start + x, &h_.weights.expand[static_cast<std::size_t>(4 * x)], stop - x, column, put,
-                [&](Index r, Index at, Vec v, Index) { put(r, at, v); });
+      const auto put = [&](Index r, Index at, Vec v) FASTBLUR_INLINE_LAMBDA { store(out + r * column + at, v); };
+      expand<AlongX>(node, start + x, &h_.weights.expand[static_cast<std::size_t>(4 * x)], stop - x, column, put,
+                     [&](Index r, Index at, Vec v, Index) FASTBLUR_INLINE_LAMBDA { put(r, at, v); });
     }
   }
 
@@ -394,31 +477,35 @@ class Blur {
   Ahead& ahead_;
   const Axis& v_;
   const Axis& h_;
-  Index channels_, width_, node_width_, tile_;
+  Index channels_, width_;
+  Index node_width_, node_stride_;  // samples of a node row, and from one to the next
+  Index tile_;
   bool packed_;
   const float* pivot_;
   Finish<S> finish_;
 
-  float* partial_ = nullptr;         // the three nodes that the next batch goes on with
-  float* accumulators_ = nullptr;    // nodes of a tile while pixel rows are added
+  Total* partial_ = nullptr;         // the three nodes that the next batch goes on with
+  Total* accumulators_ = nullptr;    // nodes of a tile while pixel rows are added
+  float* unit_ = nullptr;            // what bytes' totals are multiplied by, as a vector
   float* panel_ = nullptr;           // 16 rows, transposed
   float* node_panel_ = nullptr;      // their nodes along x
   float* filtered_panel_ = nullptr;  // those, filtered
   float* ring_ = nullptr;            // node rows that the vertical filter still needs
   float* node_rows_ = nullptr;       // node rows, filtered both ways
-  float* expanded_ = nullptr;        // those, expanded along x
-  float* previous_ = nullptr;        // the last three of the batch before
-  float* finished_ = nullptr;        // pixel rows on their way to a mask
+  Node* expanded_ = nullptr;         // those, expanded along x
+  Node* previous_ = nullptr;         // the last three of the batch before
+  float* finished_ = nullptr;        // pixel rows on their way to the image
   Item* dense_ = nullptr;            // pixel rows whose samples did not lie together
   const float** window_ = nullptr;   // rows of a filter's window
+  Ahead rows_ahead_;                 // the next pixel rows of this box, where it is large
   bool whole_ = false;  // the ring holds all node rows: they are produced in whole panels, else as they are needed
   Index ring_slots_ = 0;
 
-  Index next_pixel_row_ = 0;  // to be read
-  Index partial_node_ = 0;    // the first of the three
-  Index next_node_ = -1;      // that produce() goes on with
-  Index next_ = 0;            // node to be ensured
-  Index next_row_ = 0;        // to be written
+  Index next_term_ = 0;     // to be read
+  Index partial_node_ = 0;  // the first of the three
+  Index next_node_ = -1;    // that produce() goes on with
+  Index next_ = 0;          // node to be ensured
+  Index next_row_ = 0;      // to be written
 };
 
 }  // namespace

@@ -6,11 +6,9 @@
 #if defined(__GNUC__) || defined(__clang__)
 #define FASTBLUR_INLINE inline __attribute__((always_inline))
 #define FASTBLUR_INLINE_LAMBDA __attribute__((always_inline))
-#define FASTBLUR_NOINLINE __attribute__((noinline))
 #define FASTBLUR_RESTRICT __restrict__
 #else
 #define FASTBLUR_INLINE __forceinline
 #define FASTBLUR_INLINE_LAMBDA
-#define FASTBLUR_NOINLINE __declspec(noinline)
 #define FASTBLUR_RESTRICT __restrict
 #endif

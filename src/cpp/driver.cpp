@@ -176,7 +176,7 @@ class Worker {
     while (set + slot_in_set_ == last_);  // the other axis of the same box
     const std::size_t slot = set + slot_in_set_;
     filled_[slot] = false;
-    plan_axis(key, axes_[slot]);
+    plan_axis(key, axes_[slot], room_);
     keys_[slot] = key;
     filled_[slot] = true;
     pixels_ += key.n;
@@ -208,7 +208,7 @@ class Worker {
     std::memcpy(&bits, &key.sigma, sizeof bits);
     bits ^= static_cast<std::uint64_t>(key.n) * 0x9e3779b97f4a7c15u;
     bits ^= static_cast<std::uint64_t>(key.radius) << 24;
-    bits ^= static_cast<std::uint64_t>(static_cast<int>(key.border) * 4 + key.accuracy) << 20;
+    bits ^= static_cast<std::uint64_t>(static_cast<int>(key.border) * 8 + key.accuracy) << 20;
     return static_cast<std::size_t>((bits * 0xff51afd7ed558ccdu) >> 40);
   }
   void forget() {
@@ -222,6 +222,7 @@ class Worker {
 
   std::unique_ptr<std::byte[], Free> memory_;
   std::size_t size_ = 0;
+  PlanRoom room_;
   AxisKey keys_[kRemembered] = {};
   Axis axes_[kRemembered];
   bool filled_[kRemembered] = {};
@@ -275,11 +276,12 @@ class Blur final : public Operation {
 
   Index units(const Plane& plane, Index) const override { return plane.height; }
 
-  AxisKey key(Index box, Index n) const {
+  enum class Along { x, y };
+  AxisKey key(Index box, Index n, Along along) const {
     const std::int64_t radius = radii_.empty() ? -1 : radii_[radii_.size() == 1 ? 0 : row(box)];
     const double sigma = call_.strength(box);
     const Accuracy accuracy = direct_ || radius >= 0                ? Accuracy::exact
-                              : call_.image(box).dtype == Dtype::u8 ? level_path(sigma)
+                              : call_.image(box).dtype == Dtype::u8 ? level_path(sigma, along == Along::y)
                                                                     : Accuracy::fine;
     return {n, sigma, radius, border_, static_cast<int>(accuracy)};
   }
@@ -309,9 +311,9 @@ class Blur final : public Operation {
   std::size_t row(Index box) const { return static_cast<std::size_t>(call_.boxes.row[static_cast<std::size_t>(box)]); }
   BlurJob prepare(const Plane& plane, const Planes& planes, Index box, Ahead& ahead) const {
     Worker& worker = this_worker();
-    const AxisKey vertical_key = key(box, plane.height);
+    const AxisKey vertical_key = key(box, plane.height, Along::y);
     const Axis& vertical = worker.axis(vertical_key);
-    const Axis& horizontal = worker.axis(key(box, plane.width));
+    const Axis& horizontal = worker.axis(key(box, plane.width, Along::x));
     return {plane,
             call_.mask(box, planes),
             &vertical,
@@ -539,15 +541,16 @@ class Schedule {
   // Bytes of the nodes that two neighbouring bands share.
   Index seam(const Plane& plane, Index box) const {
     Worker& worker = this_worker();
-    const Index rows = worker.axis(blur_->key(box, plane.height)).kernel.taps + 8;
-    return rows * worker.axis(blur_->key(box, plane.width)).nodes * plane.channels * static_cast<Index>(sizeof(float));
+    const Index rows = worker.axis(blur_->key(box, plane.height, Blur::Along::y)).kernel.taps + 8;
+    return rows * worker.axis(blur_->key(box, plane.width, Blur::Along::x)).nodes * plane.channels *
+           static_cast<Index>(sizeof(float));
   }
 
   // Nodes that more than one band of pixel rows has a part in, as input or as output.
   std::int32_t prepare_split(const Plane& plane, Index box, const std::vector<Index>& edges) {
     Worker& worker = this_worker();
-    const Axis& v = worker.axis(blur_->key(box, plane.height));
-    const Axis& h = worker.axis(blur_->key(box, plane.width));
+    const Axis& v = worker.axis(blur_->key(box, plane.height, Blur::Along::y));
+    const Axis& h = worker.axis(blur_->key(box, plane.width, Blur::Along::x));
     const auto needed = [&](Index begin, Index end, Index& low, Index& high) {
       const Index first = v.spline ? v.weights.start[static_cast<std::size_t>(begin)] : begin;
       const Index last =

@@ -76,8 +76,12 @@ class Finish {
 
   // At most `rows` rows of `samples` samples are begun before the first of them is put or written.
   Finish(const Plane& plane, const Mask& mask, Index rows, Index samples, const float* pivot, Arena& arena)
-      : plane_(plane), mask_(mask), packed_(plane.packed(sizeof(Item))), pivot_(pivot), samples_(padded(samples)) {
-    if (!mask.everywhere) weights_ = arena.take<float>(samples_);
+      : plane_(plane),
+        mask_(mask),
+        packed_(plane.packed(sizeof(Item))),
+        pivot_(pivot),
+        samples_(row_stride<Item>(samples)) {
+    if (!mask.everywhere) weights_ = arena.take<float>(padded(samples));
     if (!packed_) dense_ = arena.take<Item>(rows * samples_);
   }
 

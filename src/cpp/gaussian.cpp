@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace fastblur {
 namespace {
@@ -23,6 +24,10 @@ constexpr Quality kFine{1.5, 3.5, 3.75, kOMoms};
 // Beyond an end of replicated pixels two nodes stand for all further ones, as if those were the sum of the same
 // samples: the B-spline's sums differ less, at spacings from 1.8 on.
 constexpr Quality kFineReplicated{1.8, 3.5, 3.75, 0};
+
+// A node of bytes is a sum of up to 1.25 spacings of 255, in 32 bits beside the 14 of the weights.
+constexpr std::int32_t kByteUnit = 1 << 14;
+constexpr double kWidestOfBytes = 400;
 
 // The spline's grid is this wide at least, in pixels: where it is finer, the direct filter is the faster.
 constexpr double kLeastSpacing = 1.55, kLeastReplicated = 1.8;
@@ -192,18 +197,25 @@ class CubicSpline {
   double fourth() const { return -1.0 / 720 - 0.5 * second_ * second_; }
 
   // At a distance of 0 <= x < 2 cells.
-  double operator()(double x) const { return x < 1 ? inner(x) : outer(2 - x); }
+  double operator()(double x) const { return x < 1 ? inner(x, second_) : outer(2 - x, second_); }
   // The four that are not zero at a position u = k + f, 0 <= f < 1: those of nodes k - 1 .. k + 2.
-  void four(double f, double* b) const {
-    b[0] = outer(1 - f);
-    b[1] = inner(f);
-    b[2] = inner(1 - f);
-    b[3] = outer(f);
+  void four(float f, float* b) const {
+    const auto second = static_cast<float>(second_);
+    b[0] = outer(1 - f, second);
+    b[1] = inner(f, second);
+    b[2] = inner(1 - f, second);
+    b[3] = outer(f, second);
   }
 
  private:
-  double inner(double x) const { return 2.0 / 3 - 2 * second_ + x * (3 * second_ + x * (0.5 * x - 1)); }
-  double outer(double left) const { return left * (left * left * (1.0 / 6) + second_); }
+  template <class Float>
+  static Float inner(Float x, Float second) {
+    return Float(2.0 / 3) - 2 * second + x * (3 * second + x * (Float(0.5) * x - 1));
+  }
+  template <class Float>
+  static Float outer(Float left, Float second) {
+    return left * (left * left * Float(1.0 / 6) + second);
+  }
   double second_;
 };
 
@@ -232,8 +244,8 @@ class SplinePlan {
     const Index half = (n_ + 1) / 2;
     const Index reach = std::min(half, static_cast<Index>(std::ceil(2 * spacing_)) + 1);
     for (Index i = 0; i < reach; ++i) near_end(i);
-    for (Index i = reach; i < half; ++i) inner(i);
-    for (Index i = half; i < n_; ++i) mirror(i);
+    inner(reach, half);
+    mirror(half);
   }
 
  private:
@@ -241,60 +253,64 @@ class SplinePlan {
   float* reduce(Index i) { return &spline_.reduce[static_cast<std::size_t>(4 * i)]; }
   float* expand(Index i) { return &spline_.expand[static_cast<std::size_t>(4 * i)]; }
 
-  void inner(Index i) {
-    const double u = static_cast<double>(i) * inverse_ + offset_;
-    const auto k = static_cast<std::int32_t>(u);
-    double b[4];
-    cubic_.four(u - static_cast<double>(k), b);
-    start(i) = k - 1;
-    for (Index t = 0; t < 4; ++t) {
-      expand(i)[t] = static_cast<float>(b[t]);
-      reduce(i)[t] = static_cast<float>(b[t] * inverse_);
+  // Without branches, so that the compiler makes vectors of it.
+  void inner(Index begin, Index end) {
+    const auto scale = static_cast<float>(inverse_);
+    std::int32_t* first = spline_.start.data();
+    float *up = spline_.expand.data(), *down = spline_.reduce.data();
+    for (Index i = begin; i < end; ++i) {
+      const double u = static_cast<double>(i) * inverse_ + offset_;
+      const auto k = static_cast<std::int32_t>(u);
+      float b[4];
+      cubic_.four(static_cast<float>(u - k), b);
+      first[i] = k - 1;
+      for (Index t = 0; t < 4; ++t) {
+        up[4 * i + t] = b[t];
+        down[4 * i + t] = b[t] * scale;
+      }
     }
   }
 
   void near_end(Index i) {
     const double u = static_cast<double>(i) * inverse_ + offset_;
     const auto k = static_cast<Index>(std::floor(u));
-    double b[4], up[4] = {0, 0, 0, 0}, down[4] = {0, 0, 0, 0};
-    cubic_.four(u - static_cast<double>(k), b);
-    const bool at_end = i == 0;
+    float b[4], up[4] = {0, 0, 0, 0}, down[4] = {0, 0, 0, 0};
+    cubic_.four(static_cast<float>(u - static_cast<double>(k)), b);
+    const bool at_end = i == 0, mirrored = border_ == Border::reflect;
     const Index first = border_ == Border::replicate && at_end ? 0 : std::min(std::max<Index>(k - 1, 0), last_start_);
     for (Index t = 0; t < 4; ++t) {
       if (b[t] == 0) continue;
       const Index node = border_index(k - 1 + t, nodes_, border_);
       up[node - first] += b[t];
       // Mirrored about a pixel, an end node meets each pixel and its image alike, and an end pixel has no image.
-      double times = 1;
-      if (border_ == Border::reflect) {
-        if (node == 0 || node == nodes_ - 1) times *= 2;
-        if (at_end) times *= 0.5;
-      }
-      down[node - first] += times * b[t];
+      const bool twice = mirrored && (node == 0 || node == nodes_ - 1), half = mirrored && at_end;
+      down[node - first] += (twice == half ? 1.0f : twice ? 2.0f : 0.5f) * b[t];
     }
     if (border_ == Border::replicate && at_end) copies_beyond(down);
     start(i) = static_cast<std::int32_t>(first);
+    const auto scale = static_cast<float>(inverse_);
     for (Index t = 0; t < 4; ++t) {
-      expand(i)[t] = static_cast<float>(up[t]);
-      reduce(i)[t] = static_cast<float>(down[t] * inverse_);
+      expand(i)[t] = up[t];
+      reduce(i)[t] = down[t] * scale;
     }
   }
 
-  void mirror(Index i) {
-    const Index other = n_ - 1 - i, touched = std::min<Index>(4, nodes_);
-    start(i) = static_cast<std::int32_t>(last_start_) - start(other);
-    for (Index t = 0; t < 4; ++t) {
-      expand(i)[t] = t < touched ? expand(other)[touched - 1 - t] : 0;
-      reduce(i)[t] = t < touched ? reduce(other)[touched - 1 - t] : 0;
+  void mirror(Index begin) {
+    const Index touched = std::min<Index>(4, nodes_);
+    for (Index i = begin; i < n_; ++i) start(i) = static_cast<std::int32_t>(last_start_) - start(n_ - 1 - i);
+    for (std::vector<float>* weights : {&spline_.expand, &spline_.reduce}) {
+      float* w = weights->data();
+      for (Index i = begin; i < n_; ++i)
+        for (Index t = 0; t < 4; ++t) w[4 * i + t] = t < touched ? w[4 * (n_ - 1 - i) + touched - 1 - t] : 0;
     }
   }
 
   // The first pixel, on the third node, also stands for all of its copies beyond the edge that a node reaches.
-  void copies_beyond(double* down) const {
+  void copies_beyond(float* down) const {
     for (Index c = 1; c <= static_cast<Index>(std::ceil(4 * spacing_)) + 1; ++c)
       for (Index t = 0; t < 4 && t < nodes_; ++t) {
         const double x = std::fabs(2.0 - inverse_ * static_cast<double>(c) - static_cast<double>(t));
-        if (x < 2) down[t] += cubic_(x);
+        if (x < 2) down[t] += static_cast<float>(cubic_(x));
       }
   }
 
@@ -306,6 +322,66 @@ class SplinePlan {
   Index last_start_ = 0;
   Spline& spline_;
 };
+
+// The weights in `room`, whose nodes are `spacing` pixels apart, in whole numbers. Rounded so, up to 4 spacings of them
+// change a node by 2 * 255 / kByteUnit = 0.03 level at most, and the four of a pixel this by 2 * 255 / 65536.
+void make_byte_spline(PlanRoom& room, double spacing, ByteSpline& to) {
+  const Spline& from = room.spline;
+  std::vector<std::int32_t>& rounded = room.rounded;
+  const std::size_t n = from.start.size();
+  to.expand.resize(4 * n);
+  for (std::size_t i = 0; i < 4 * n; ++i) {
+    const auto w = std::min(static_cast<std::int32_t>(from.expand[i] * 65536 + 0.5f), 65535);
+    to.expand[i] = w | w << 16;
+  }
+  const auto scale = static_cast<float>(spacing * kByteUnit);
+  to.unit = 1 / scale;
+  std::int32_t most = 0;
+  rounded.resize(4 * n);
+  for (std::size_t i = 0; i < 4 * n; ++i) {
+    rounded[i] = static_cast<std::int32_t>(from.reduce[i] * scale + 0.5f);
+    most = std::max(most, rounded[i]);
+  }
+  // A row that weighs more, such as one that stands for its copies beyond the edge, comes as often as it takes.
+  constexpr std::int32_t kMost = 0x7fff;
+  const std::size_t most_couples = n * static_cast<std::size_t>(most / (2 * kMost) + 1);
+  to.start.resize(most_couples);
+  to.row.resize(2 * most_couples);
+  to.reduce.resize(4 * most_couples);
+  std::size_t couples = 0;
+  const auto couple = [&](std::size_t first, std::size_t second, const std::int32_t* low, const std::int32_t* high) {
+    to.start[couples] = from.start[first];
+    to.row[2 * couples] = static_cast<std::int32_t>(first);
+    to.row[2 * couples + 1] = static_cast<std::int32_t>(second);
+    std::int32_t* out = &to.reduce[4 * couples];
+    for (int t = 0; t < 4; ++t) out[t] = low[t] | high[t] << 16;
+    ++couples;
+  };
+  constexpr std::int32_t none[4] = {};
+  const auto fits = [&](std::size_t i) {
+    return most <= kMost || *std::max_element(&rounded[4 * i], &rounded[4 * i] + 4) <= kMost;
+  };
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::int32_t* w = &rounded[4 * i];
+    if (!fits(i)) {
+      const std::int64_t parts = 2 * (*std::max_element(w, w + 4) / (2 * kMost) + 1);
+      std::int32_t part[8];
+      for (std::int64_t k = 0; k < parts; k += 2) {
+        for (int t = 0; t < 8; ++t) {
+          const std::int64_t whole = w[t % 4], p = k + t / 4;
+          part[t] = static_cast<std::int32_t>(whole * (p + 1) / parts - whole * p / parts);
+        }
+        couple(i, i, part, part + 4);
+      }
+    } else if (i + 1 < n && from.start[i + 1] == from.start[i] && fits(i + 1)) {
+      couple(i, i + 1, w, w + 4);
+      ++i;
+    } else {
+      couple(i, i, w, none);
+    }
+  }
+  to.start.resize(couples);
+}
 
 }  // namespace
 
@@ -352,12 +428,12 @@ void Axis::needed(Index begin, Index end, Index& low, Index& high) const {
   }
 }
 
-Accuracy level_path(double sigma) {
+Accuracy level_path(double sigma, bool along_y) {
   const double reach = kLevel.tail * sigma + 0.5;  // before it is cut to whole pixels
-  return reach >= 1 && reach < 9 ? Accuracy::bytes : Accuracy::level;
+  return reach >= 1 && reach < 9 ? Accuracy::bytes : along_y ? Accuracy::rows : Accuracy::level;
 }
 
-void plan_axis(const AxisKey& key, Axis& axis) {
+void plan_axis(const AxisKey& key, Axis& axis, PlanRoom& room) {
   const Index n = key.n;
   const double sigma = std::min(key.sigma, 1e15);  // any wider is uniform over any row that fits in memory
   axis.n = n;
@@ -379,11 +455,12 @@ void plan_axis(const AxisKey& key, Axis& axis) {
     return;
   }
   const bool replicated = key.border == Border::replicate;
-  const Quality& quality = key.accuracy == static_cast<int>(Accuracy::level) ? kLevel
-                           : replicated                                      ? kFineReplicated
-                                                                             : kFine;
+  const bool rows = key.accuracy == static_cast<int>(Accuracy::rows);
+  const bool level = rows || key.accuracy == static_cast<int>(Accuracy::level);
+  const Quality& quality = level ? kLevel : replicated ? kFineReplicated : kFine;
   const CubicSpline cubic(quality.second);
-  const double widest = sigma / std::sqrt(quality.coarse_sigma * quality.coarse_sigma + 2 * cubic.variance());
+  double widest = sigma / std::sqrt(quality.coarse_sigma * quality.coarse_sigma + 2 * cubic.variance());
+  if (level) widest = std::min(widest, kWidestOfBytes);
   const bool centred = key.border == Border::symmetric;
   const double extent = static_cast<double>(centred ? n : n - 1);
   const double cells = std::max(1.0, std::ceil(extent / widest));
@@ -397,7 +474,11 @@ void plan_axis(const AxisKey& key, Axis& axis) {
   }
   axis.spline = true;
   axis.nodes = nodes;
-  SplinePlan(n, cubic, spacing, nodes, key.border, axis.weights).make();
+  SplinePlan(n, cubic, spacing, nodes, key.border, rows ? room.spline : axis.weights).make();
+  if (rows) {
+    make_byte_spline(room, spacing, axis.byte_weights);
+    std::swap(room.spline.start, axis.weights.start);
+  }
   // The spectra of the two splines, exp(-variance w^2 + 2 fourth w^4 - ..), times this are the Gaussian's.
   const double variance = sigma / spacing * (sigma / spacing) - 2 * cubic.variance(), coarse = std::sqrt(variance);
   make_kernel(nodes, Gaussian(coarse, -2 * cubic.fourth() / (variance * variance)),

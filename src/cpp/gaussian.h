@@ -52,6 +52,22 @@ struct Spline {
   std::vector<float> expand;        // (n, 4): what each node adds to the pixel; a pixel's weights sum to one
 };
 
+// The same for bytes, in whole numbers: the same bits on every instruction set, and half the instructions. Rows come in
+// couples that start at one node, since a processor multiplies and adds two 16-bit numbers at once.
+struct ByteSpline {
+  std::vector<std::int32_t> row;     // (couples, 2): the rows of a couple; one row twice where there is no second
+  std::vector<std::int32_t> start;   // (couples,)
+  std::vector<std::int32_t> reduce;  // (couples, 4): the first row's weight in the lower 16 bits, the second's above
+  std::vector<std::int32_t> expand;  // (n, 4), in 1/65536, in both halves of 32 bits
+  float unit = 0;                    // of the weights in `reduce`
+};
+
+// Memory in which ByteSpline is made.
+struct PlanRoom {
+  Spline spline;
+  std::vector<std::int32_t> rounded;
+};
+
 struct AxisKey {
   Index n;
   double sigma;
@@ -66,6 +82,7 @@ struct AxisKey {
 // How near to the reference the result must be; see spec of the error bounds in docs/numerics.md.
 enum class Accuracy : int {
   level,  // one level of uint8
+  rows,   // the same along y, where bytes are added up
   bytes,  // the same, by the direct filter in 16-bit fixed point
   fine,   // 5e-4 of the range
   exact,  // the full kernel, for method="direct" and for a given kernel size
@@ -77,6 +94,7 @@ struct Axis {
   Index nodes = 0;
   bool spline = false;
   Spline weights;
+  ByteSpline byte_weights;  // Accuracy::rows: then `weights` has no more than `start`
   Kernel kernel;
   ByteKernel bytes;
   Border border = Border::reflect;
@@ -86,8 +104,9 @@ struct Axis {
 };
 
 // How uint8 boxes are best blurred to within a level.
-Accuracy level_path(double sigma);
+Accuracy level_path(double sigma, bool along_y);
 
-void plan_axis(const AxisKey& key, Axis& axis);
+// `room` is memory that is of use again for the next one.
+void plan_axis(const AxisKey& key, Axis& axis, PlanRoom& room);
 
 }  // namespace fastblur

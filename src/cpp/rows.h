@@ -6,7 +6,8 @@
 //   expand     nodes   -> pixels   a pixel row is a weighted sum of four nodes
 //   transpose  16 rows <-> a panel, in which the 16 values of one column lie together
 //
-// Scratch rows are padded to whole vectors of 16 floats; image rows are not, and are read and written only within.
+// Scratch rows are padded to whole vectors of 16 floats or more; image rows are not, and are read and written only
+// within.
 #pragma once
 
 #include <type_traits>
@@ -25,7 +26,14 @@ using fastblur::prefetch;
 
 constexpr Index kPanel = 16;  // rows in a panel: one vector of the widest instruction set, and the same for all
 
-constexpr Index padded(Index n) { return (n + kPanel - 1) / kPanel * kPanel; }
+constexpr Index padded(Index n, Index unit = kPanel) { return (n + unit - 1) / unit * unit; }
+// Items from one row of scratch to the next, of n items and what whole vectors read and write beyond them: an odd
+// number of cache lines, so that rows below each other do not compete for the same places of the cache.
+template <class Item>
+constexpr Index row_stride(Index n) {
+  constexpr Index line = kLine / static_cast<Index>(sizeof(Item));
+  return ((n + line - 1) / line | 1) * line;
+}
 
 // A sample type: how its rows become float vectors and back. `pivot` is a value near the pixels' own that is taken
 // away on the way in and given back on the way out: a constant box then is zero throughout, and stays exact.
@@ -88,7 +96,7 @@ struct Scratch {
 // The pivot of a sample type that has one, at a place in the row.
 template <class S>
 FASTBLUR_INLINE const float* pivot_at(const float* pivot, Index at) {
-  return S::pivoted && pivot != nullptr ? pivot + at : nullptr;
+  return S::pivoted && pivot != nullptr ? pivot + at : pivot;
 }
 
 // sum + w x. Only the float types fuse it: see simd.h.
@@ -100,114 +108,248 @@ FASTBLUR_INLINE Vec multiply_add(Vec w, Vec x, Vec sum) {
     return add(sum, mul(w, x));
 }
 
-// Calls body(at, vectors) over [0, length), `unroll` vectors at a time while they last; then tail(at, samples left).
-template <int unroll = kUnroll, class Body, class Tail>
-FASTBLUR_INLINE void sweep(Index length, const Body& body, const Tail& tail) {
-  constexpr Index chunk = unroll * kLanes;
-  Index at = 0;
-  for (; at + chunk <= length; at += chunk) body(at, std::integral_constant<int, unroll>{});
-  if constexpr (unroll == 4) {
-    const Index vectors = (length - at) / kLanes;
-    if (vectors == 3) body(at, std::integral_constant<int, 3>{});
-    if (vectors == 2) body(at, std::integral_constant<int, 2>{});
-    if (vectors == 1) body(at, std::integral_constant<int, 1>{});
-    at += vectors * kLanes;
-  } else if constexpr (unroll > 1) {
-    for (; at + kLanes <= length; at += kLanes) body(at, std::integral_constant<int, 1>{});
-  }
-  if (at < length) tail(at, length - at);
-}
-// node[start[r] + k][.] += weights[4 r + k] * rows[r][.] for k < 4 and the rows in turn. Node start[0] lies at `nodes`,
-// the others follow `stride` apart; the first three have been begun before, the fourth too unless it is `fresh`, and
-// later ones have not. The four that a row adds to stay in registers until the rows have passed them. `ahead` bytes
-// beyond each sample lies one that is read soon: rows far apart are more streams than the processor follows by itself.
+// How reduce adds up rows, and expand nodes. Most types do both in float32, a row at a time.
 template <class S>
-FASTBLUR_NOINLINE void reduce(const typename S::Item* const* rows, Index count, const std::int32_t* FASTBLUR_RESTRICT start,
-            const float* FASTBLUR_RESTRICT weights, float* nodes, Index stride, bool fresh, Index length,
-            const float* pivot, Index ahead) {
-  const auto sums = [&](Index at, auto vectors, const auto& ask, const auto& read) FASTBLUR_INLINE_LAMBDA {
+struct FloatSums {
+  using Item = typename S::Item;
+  using Weight = float;
+  using Total = float;
+  using Sum = Vec;
+  static constexpr Index rows = 1;  // added at a time
+  static FASTBLUR_INLINE Sum none() { return zero(); }
+  static FASTBLUR_INLINE Sum begun(const Total* p) { return load(p); }
+  static FASTBLUR_INLINE void keep(Total* p, Sum v) { store(p, v); }
+  static FASTBLUR_INLINE Vec weight(Weight w) { return splat(w); }
+  static FASTBLUR_INLINE Vec read(const Item* const* row, Index at, const float* pivot) {
+    return S::read(row[0] + at, pivot_at<S>(pivot, at));
+  }
+  static FASTBLUR_INLINE Vec read_part(const Item* const* row, Index at, const float* pivot, Index count) {
+    return S::read_part(row[0] + at, pivot_at<S>(pivot, at), count);
+  }
+  static FASTBLUR_INLINE Sum add_product(Vec w, Vec x, Sum sum) { return multiply_add<S>(w, x, sum); }
+};
+// Pixels of bytes: two rows at a time, in whole numbers.
+struct ByteSums {
+  using Item = std::uint8_t;
+  using Weight = std::int32_t;  // two of 16 bits
+  using Total = std::int32_t;
+  using Sum = Ints;
+  static constexpr Index rows = 2;
+  static FASTBLUR_INLINE Sum none() { return zero_ints(); }
+  static FASTBLUR_INLINE Sum begun(const Total* p) { return load_ints(p); }
+  static FASTBLUR_INLINE void keep(Total* p, Sum v) { store_ints(p, v); }
+  static FASTBLUR_INLINE Ints weight(Weight w) { return splat_int(w); }
+  static FASTBLUR_INLINE Ints read(const Item* const* row, Index at, const float*) {
+    return load_couple(row[0] + at, row[1] + at);
+  }
+  static FASTBLUR_INLINE Ints read_part(const Item* const* row, Index at, const float*, Index count) {
+    return load_couple_part(row[0] + at, row[1] + at, count);
+  }
+  static FASTBLUR_INLINE Sum add_product(Ints w, Ints x, Sum sum) { return add_products(w, x, sum); }
+};
+// What ByteSums leaves, as floats; the "pivot" is what the sums are multiplied by.
+struct ByteTotals {
+  using Item = std::int32_t;
+  static constexpr bool pivoted = false;
+  static FASTBLUR_INLINE Vec read(const Item* p, const float* unit) { return mul(to_floats(load_ints(p)), load(unit)); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float* unit, Index) { return read(p, unit); }
+};
+
+template <class S>
+struct FloatNodes {
+  using Scaled = Scratch<S>;  // how nodes are read that are to be expanded to pixels
+  using Node = float;
+  using Weight = float;
+  using Value = Vec;
+  static constexpr Index lanes = kLanes;
+  static FASTBLUR_INLINE void put(Node* p, Vec v) { store(p, v); }
+  static FASTBLUR_INLINE Value get(const Node* p) { return load(p); }
+  static FASTBLUR_INLINE Value weight(Weight w) { return splat(w); }
+  static FASTBLUR_INLINE Value sum(const Value (&w)[4], const Value (&v)[4]) {
+    const Vec low = multiply_add<S>(w[1], v[1], mul(w[0], v[0])), high = multiply_add<S>(w[3], v[3], mul(w[2], v[2]));
+    return add(low, high);
+  }
+  static FASTBLUR_INLINE void write(typename S::Item* p, Value v, const float* pivot) { S::write(p, v, pivot); }
+  static FASTBLUR_INLINE void write_part(typename S::Item* p, Value v, const float* pivot, Index count) {
+    S::write_part(p, v, pivot, count);
+  }
+  static FASTBLUR_INLINE void values(float* p, Value v) { store(p, v); }
+};
+// Nodes on their way to bytes are 16-bit numbers, in 1/128 level and kRaised levels up, since they fall a little below
+// zero at times. A product loses half a unit on average, four lose two, which each node has in advance; and half a
+// level, to round by.
+struct ByteNodes {
+  static constexpr int kRaised = 32;
+  struct Scaled {
+    using Item = float;
+    static constexpr bool pivoted = false;
+    static FASTBLUR_INLINE Vec raised(Vec v) { return add(mul(v, splat(128)), splat(128 * kRaised + 64 + 2)); }
+    static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return raised(load(p)); }
+    static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) {
+      return raised(load_part(p, count));
+    }
+  };
+  using Node = std::uint16_t;
+  using Weight = std::int32_t;  // in 1/65536, twice: processors spread 32 bits for less than 16
+  using Value = Words;
+  static constexpr Index lanes = kWordLanes;
+  static FASTBLUR_INLINE void put(Node* p, Vec v) { store(p, v); }
+  static FASTBLUR_INLINE Value get(const Node* p) { return load_halves(p); }
+  static FASTBLUR_INLINE Value weight(Weight w) { return splat_words(w); }
+  static FASTBLUR_INLINE Value sum(const Value (&w)[4], const Value (&v)[4]) {
+    return add_words(add_words(high_product(v[0], w[0]), high_product(v[1], w[1])),
+                     add_words(high_product(v[2], w[2]), high_product(v[3], w[3])));
+  }
+  static FASTBLUR_INLINE Value levels(Value v) { return shift_right<7>(sub_words(v, splat_word(128 * kRaised))); }
+  static FASTBLUR_INLINE void write(std::uint8_t* p, Value v, const float*) { store_words(p, levels(v)); }
+  static FASTBLUR_INLINE void write_part(std::uint8_t* p, Value v, const float*, Index count) {
+    store_words_part(p, levels(v), count);
+  }
+  // As floats, before they are rounded to levels.
+  static FASTBLUR_INLINE void values(float* p, Value v) {
+    std::uint16_t words[kWordLanes];
+    store_words(words, v);
+    for (Index i = 0; i < kWordLanes; i += kLanes)
+      store(p + i, mul(sub(load(words + i), splat(128 * kRaised + 64)), splat(1.0f / 128)));
+  }
+};
+
+// The arithmetic of a sample type along y.
+template <class S>
+struct Arithmetic {
+  using Sums = FloatSums<S>;
+  using Nodes = FloatNodes<S>;
+};
+template <>
+struct Arithmetic<U8> {
+  using Sums = ByteSums;
+  using Nodes = ByteNodes;
+};
+
+// Calls f with `count`, which is 1 .. most, as a constant.
+template <int most, class F>
+FASTBLUR_INLINE void with_constant(Index count, const F& f) {
+  if constexpr (most > 1)
+    if (count < most) return with_constant<most - 1>(count, f);
+  f(std::integral_constant<int, most>{});
+}
+
+// Covers [0, length) with vectors: body(at, vectors) for `most` of them at a time, then rest(at, vectors, samples), in
+// which the last vector has as many samples, or all.
+template <int most = kUnroll, Index lanes = kLanes, class Body, class Rest>
+FASTBLUR_INLINE void sweep(Index length, const Body& body, const Rest& rest) {
+  Index at = 0;
+  for (; at + most * lanes < length; at += most * lanes) body(at, std::integral_constant<int, most>{});
+  const Index vectors = (length - at + lanes - 1) / lanes;
+  with_constant<most>(
+      vectors, [&](auto n) FASTBLUR_INLINE_LAMBDA { rest(at, n, length - at - (decltype(n)::value - 1) * lanes); });
+}
+// The same where every vector is whole.
+template <int most = kUnroll, class Body>
+FASTBLUR_INLINE void sweep_whole(Index length, const Body& body) {
+  sweep<most>(length, body, [&](Index at, auto vectors, Index) FASTBLUR_INLINE_LAMBDA { body(at, vectors); });
+}
+
+// node[start[i] + k][.] += weights[4 i + k] * rows[i][.] for k < 4 and the terms i in turn: rows, or couples of them.
+// Node start[0] lies at `nodes`, the others follow `stride` apart; the first three have been begun before, the fourth
+// too unless it is `fresh`, and later ones have not. The four that a term adds to stay in registers until the rows have
+// passed them. `ahead` bytes beyond each sample lies one that is read soon: rows far apart are more streams than the
+// processor follows by itself.
+template <class R>
+void reduce(const typename R::Item* const* rows, Index terms, const std::int32_t* FASTBLUR_RESTRICT start,
+            const typename R::Weight* FASTBLUR_RESTRICT weights, typename R::Total* nodes, Index stride, bool fresh,
+            Index length, const float* pivot, Index ahead) {
+  const auto sums = [&](Index at, auto vectors, const auto& read) FASTBLUR_INLINE_LAMBDA {
     constexpr int n = decltype(vectors)::value;
-    Vec sum[4][n];
-    float* node = nodes + at;
+    constexpr Index bytes = n * kLanes * static_cast<Index>(sizeof(typename R::Item));
+    typename R::Sum sum[4][n];
+    typename R::Total* node = nodes + at;
     for (int k = 0; k < 4; ++k)
-      for (int u = 0; u < n; ++u) sum[k][u] = k == 3 && fresh ? zero() : load(node + k * stride + u * kLanes);
-    for (Index r = 0;; node += stride) {
-      const std::int32_t first = start[r];
+      for (int u = 0; u < n; ++u) sum[k][u] = k == 3 && fresh ? R::none() : R::begun(node + k * stride + u * kLanes);
+    for (Index i = 0;; node += stride) {
+      const std::int32_t first = start[i];
       do {
-        const Vec w[4] = {splat(weights[4 * r]), splat(weights[4 * r + 1]), splat(weights[4 * r + 2]),
-                          splat(weights[4 * r + 3])};
-        ask(r);
+        const auto* weight = weights + 4 * i;
+        const auto w0 = R::weight(weight[0]), w1 = R::weight(weight[1]);
+        const auto w2 = R::weight(weight[2]), w3 = R::weight(weight[3]);
+        if (ahead != 0)
+          for (Index r = R::rows * i; r < R::rows * (i + 1); ++r) {
+            const auto p = reinterpret_cast<std::uintptr_t>(rows[r] + at) + static_cast<std::uintptr_t>(ahead);
+            for (Index b = 0; b < bytes; b += kLine) prefetch(p + static_cast<std::uintptr_t>(b));
+          }
         for (int u = 0; u < n; ++u) {
-          const Vec x = read(r, at + u * kLanes);
-          for (int k = 0; k < 4; ++k) sum[k][u] = multiply_add<S>(w[k], x, sum[k][u]);
+          const auto x = read(i, u);
+          sum[0][u] = R::add_product(w0, x, sum[0][u]);
+          sum[1][u] = R::add_product(w1, x, sum[1][u]);
+          sum[2][u] = R::add_product(w2, x, sum[2][u]);
+          sum[3][u] = R::add_product(w3, x, sum[3][u]);
         }
-      } while (++r < count && start[r] == first);
-      if (r == count) break;
+      } while (++i < terms && start[i] == first);
+      if (i == terms) break;
       for (int u = 0; u < n; ++u) {
-        store(node + u * kLanes, sum[0][u]);
+        R::keep(node + u * kLanes, sum[0][u]);
         for (int k = 0; k < 3; ++k) sum[k][u] = sum[k + 1][u];
-        sum[3][u] = zero();
+        sum[3][u] = R::none();
       }
     }
     for (int k = 0; k < 4; ++k)
-      for (int u = 0; u < n; ++u) store(node + k * stride + u * kLanes, sum[k][u]);
+      for (int u = 0; u < n; ++u) R::keep(node + k * stride + u * kLanes, sum[k][u]);
   };
-  const auto body = [&](Index at, auto vectors) FASTBLUR_INLINE_LAMBDA {
-    constexpr Index bytes = decltype(vectors)::value * kLanes * static_cast<Index>(sizeof(typename S::Item));
-    sums(
-        at, vectors,
-        [&](Index r) {
-          if (ahead == 0) return;
-          const auto p = reinterpret_cast<std::uintptr_t>(rows[r] + at) + static_cast<std::uintptr_t>(ahead);
-          for (Index b = 0; b < bytes; b += kLine) prefetch(p + static_cast<std::uintptr_t>(b));
-        },
-        [&](Index r, Index i) { return S::read(rows[r] + i, pivot_at<S>(pivot, i)); });
-  };
-  const auto tail = [&](Index at, Index left) FASTBLUR_INLINE_LAMBDA {
-    sums(
-        at, std::integral_constant<int, 1>{}, [](Index) {},
-        [&](Index r, Index i) { return S::read_part(rows[r] + i, pivot_at<S>(pivot, i), left); });
-  };
-  sweep(length, body, tail);
+  sweep(
+      length,
+      [&](Index at, auto vectors) FASTBLUR_INLINE_LAMBDA {
+        sums(at, vectors, [&](Index i, int u) FASTBLUR_INLINE_LAMBDA {
+          return R::read(rows + R::rows * i, at + u * kLanes, pivot);
+        });
+      },
+      [&](Index at, auto vectors, Index samples) FASTBLUR_INLINE_LAMBDA {
+        sums(at, vectors, [&](Index i, int u) FASTBLUR_INLINE_LAMBDA {
+          const auto* row = rows + R::rows * i;
+          const Index x = at + u * kLanes;
+          return u + 1 < decltype(vectors)::value ? R::read(row, x, pivot) : R::read_part(row, x, pivot, samples);
+        });
+      });
 }
 
 // rows[r] = the weighted sum of the nodes start[r] .. start[r] + 3, for r < count. `node(k)` is where node k lies;
 // `put(r, at, v)` and `put_part(r, at, v, left)` take the results, which overwrite what was there: some come twice.
-template <class S, class Node, class Put, class PutPart>
+template <class E, class Node, class Put, class PutPart>
 FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTRICT start,
-                            const float* FASTBLUR_RESTRICT weights, Index count, Index length, const Put& put,
-                            const PutPart& put_part) {
-  const auto values = [&](Index at, auto vectors, const auto& write) FASTBLUR_INLINE_LAMBDA {
+                            const typename E::Weight* FASTBLUR_RESTRICT weights, Index count, Index length,
+                            const Put& put, const PutPart& put_part) {
+  constexpr Index lanes = E::lanes;
+  using Value = typename E::Value;
+  // The last of the vectors from `at` on lies at `last`.
+  const auto values = [&](Index at, auto vectors, Index last, const auto& write) FASTBLUR_INLINE_LAMBDA {
     constexpr int n = decltype(vectors)::value;
-    Vec v[n][4];
+    const auto place = [&](int u) FASTBLUR_INLINE_LAMBDA { return u + 1 < n ? at + u * lanes : last; };
+    Value v[n][4];
     for (int k = 0; k < 4; ++k)
-      for (int u = 0; u < n; ++u) v[u][k] = load(node(start[0] + k) + at + u * kLanes);
+      for (int u = 0; u < n; ++u) v[u][k] = E::get(node(start[0] + k) + place(u));
     for (Index r = 0;;) {
       const std::int32_t first = start[r];
       do {
-        const Vec w[4] = {splat(weights[4 * r]), splat(weights[4 * r + 1]), splat(weights[4 * r + 2]),
-                          splat(weights[4 * r + 3])};
-        for (int u = 0; u < n; ++u) {
-          const Vec low = multiply_add<S>(w[1], v[u][1], mul(w[0], v[u][0]));
-          const Vec high = multiply_add<S>(w[3], v[u][3], mul(w[2], v[u][2]));
-          write(r, at + u * kLanes, add(low, high));
-        }
+        const Value w[4] = {E::weight(weights[4 * r]), E::weight(weights[4 * r + 1]), E::weight(weights[4 * r + 2]),
+                            E::weight(weights[4 * r + 3])};
+        for (int u = 0; u < n; ++u) write(r, place(u), E::sum(w, v[u]));
       } while (++r < count && start[r] == first);
       if (r == count) break;
       for (int u = 0; u < n; ++u) {
         for (int k = 0; k < 3; ++k) v[u][k] = v[u][k + 1];
-        v[u][3] = load(node(first + 4) + at + u * kLanes);
+        v[u][3] = E::get(node(first + 4) + place(u));
       }
     }
   };
-  sweep(
-      length, [&](Index at, auto vectors) { values(at, vectors, put); },
-      [&](Index at, Index left) {
-        constexpr std::integral_constant<int, 1> one;
-        if (at > 0)  // a whole vector that ends with the row: stores of a part are slow
-          values(length - kLanes, one, put);
+  sweep<kUnroll, lanes>(
+      length,
+      [&](Index at, auto vectors)
+          FASTBLUR_INLINE_LAMBDA { values(at, vectors, at + (decltype(vectors)::value - 1) * lanes, put); },
+      [&](Index at, auto vectors, Index samples) FASTBLUR_INLINE_LAMBDA {
+        if (length >= lanes)  // the last vector ends with the row: stores of a part are slow
+          values(at, vectors, length - lanes, put);
         else
-          values(at, one, [&](Index r, Index i, Vec v) { put_part(r, i, v, left); });
+          values(at, std::integral_constant<int, 1>{}, at,
+                 [&](Index r, Index i, Value v) FASTBLUR_INLINE_LAMBDA { put_part(r, i, v, samples); });
       });
 }
 
@@ -217,7 +359,7 @@ FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTR
 //   E_i = the sum over j < half of weights[i, j, 0] e_j,   O_i = that of weights[i, j, 1] o_j.
 // A vector's e and o stay in registers while all of its outputs are made.
 template <class S, int half>
-FASTBLUR_NOINLINE void filter_halves(const float* const* inputs, const float* FASTBLUR_RESTRICT weights, Index count,
+void filter_halves(const float* const* inputs, const float* FASTBLUR_RESTRICT weights, Index count,
                    float* const* outputs, Index begin, Index end) {
   for (Index at = begin; at < end; at += kLanes) {
     Vec e[half], o[half];
@@ -251,7 +393,7 @@ FASTBLUR_INLINE void filter_whole(const float* const* inputs, const float* weigh
 // are read for four sums. Outside in, and a long sum in about sqrt(radius) parts, so that its rounding error grows with
 // the square root of the radius only.
 template <class S>
-FASTBLUR_NOINLINE void filter_pairs(const float* const* centre, const float* FASTBLUR_RESTRICT weights, Index radius,
+void filter_pairs(const float* const* centre, const float* FASTBLUR_RESTRICT weights, Index radius,
                   float* const* outputs, Index begin, Index end) {
   static_assert(kGroup == 4, "the steps are unrolled by hand");
   Index part = radius;
@@ -300,12 +442,12 @@ FASTBLUR_NOINLINE void filter_pairs(const float* const* centre, const float* FAS
       if (inner == 0) break;
     }
   };
-  sweep<(kUnroll > 1 ? kUnroll / 2 : 1)>(end - begin, body, [](Index, Index) {});
+  sweep_whole<(kUnroll > 1 ? kUnroll / 2 : 1)>(end - begin, body);
 }
 
 // panel[c][0..15] = rows[0..15][c] for c < columns. `ahead` as for reduce.
 template <class S>
-FASTBLUR_NOINLINE void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot,
+void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot,
               Index ahead) {
   constexpr Index per_line = kLine / static_cast<Index>(sizeof(typename S::Item));
   for (Index c = 0; c < columns; c += kLanes) {
@@ -331,13 +473,14 @@ FASTBLUR_NOINLINE void to_panel(const typename S::Item* const* rows, Index colum
 }
 
 // rows[r][c] = panel[c][r] for r < count, c < columns, rounded up to whole vectors. The panel is as long.
-FASTBLUR_NOINLINE inline void from_panel(const float* FASTBLUR_RESTRICT panel, Index columns, float* const* rows, Index count) {
+template <class E>
+void from_panel(const float* FASTBLUR_RESTRICT panel, Index columns, typename E::Node* const* rows, Index count) {
   for (Index c = 0; c < columns; c += kLanes)
     for (Index group = 0; group < count; group += kLanes) {
       Vec v[kLanes];
       for (Index i = 0; i < kLanes; ++i) v[i] = load(panel + (c + i) * kPanel + group);
       transpose(v);
-      for (Index i = 0; i < kLanes && group + i < count; ++i) store(rows[group + i] + c, v[i]);
+      for (Index i = 0; i < kLanes && group + i < count; ++i) E::put(rows[group + i] + c, v[i]);
     }
 }
 

@@ -1,6 +1,11 @@
 // Each instruction set, reduced to the few primitives that the kernels need. The kernels are written once on top of
 // these and compiled once per instruction set (see kernels.cpp).
 //
+// Vec: floats. Words: unsigned 16-bit numbers, twice as many. Ints: as many 32-bit numbers as floats, or couples of
+// signed 16-bit numbers; add_products(a, b, sum) adds the products of both halves to the sum. load_halves loads words
+// as they were stored from two vectors of floats: a processor hands a store on to a later load of no more than the same
+// bytes.
+//
 // The integer dtypes promise the same bits at every level: their arithmetic is the same IEEE float32 operations in the
 // same order everywhere, and the compiler is told not to fuse them. The float dtypes promise an error bound only, and
 // use fused multiply-adds where the level has them.
@@ -67,7 +72,12 @@ FASTBLUR_INLINE void store(Half* p, Vec v) {
 using Words = __m512i;
 constexpr std::ptrdiff_t kWordLanes = 32;
 FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return _mm512_set1_epi16(static_cast<short>(x)); }
+FASTBLUR_INLINE Words splat_words(std::int32_t two) { return _mm512_set1_epi32(two); }
 FASTBLUR_INLINE Words load_words(const std::uint16_t* p) { return _mm512_loadu_si512(p); }
+FASTBLUR_INLINE Words load_halves(const std::uint16_t* p) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))),
+                            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 16)), 1);
+}
 FASTBLUR_INLINE Words load_words(const std::uint8_t* p) {
   return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
@@ -76,6 +86,7 @@ FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtusepi16_epi8(v));
 }
 FASTBLUR_INLINE Words add_words(Words a, Words b) { return _mm512_add_epi16(a, b); }
+FASTBLUR_INLINE Words sub_words(Words a, Words b) { return _mm512_subs_epu16(a, b); }
 FASTBLUR_INLINE Words high_product(Words a, Words b) { return _mm512_mulhi_epu16(a, b); }
 template <int bits>
 FASTBLUR_INLINE Words shift_left(Words a) {
@@ -85,6 +96,21 @@ template <int bits>
 FASTBLUR_INLINE Words shift_right(Words a) {
   return _mm512_srli_epi16(a, bits);
 }
+
+using Ints = __m512i;
+FASTBLUR_INLINE Ints zero_ints() { return _mm512_setzero_si512(); }
+FASTBLUR_INLINE Ints splat_int(std::int32_t x) { return _mm512_set1_epi32(x); }
+FASTBLUR_INLINE Ints load_ints(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+FASTBLUR_INLINE void store_ints(std::int32_t* p, Ints v) { _mm512_storeu_si512(p, v); }
+FASTBLUR_INLINE Vec to_floats(Ints v) { return _mm512_cvtepi32_ps(v); }
+FASTBLUR_INLINE Ints couple(__m128i low, __m128i high) {
+  return _mm512_or_si512(_mm512_cvtepu8_epi32(low), _mm512_slli_epi32(_mm512_cvtepu8_epi32(high), 16));
+}
+FASTBLUR_INLINE Ints load_couple(const std::uint8_t* low, const std::uint8_t* high) {
+  return couple(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low)),
+                _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)));
+}
+FASTBLUR_INLINE Ints add_products(Ints a, Ints b, Ints sum) { return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)); }
 
 // The first `count` lanes only; memory beyond them is neither read nor written.
 #define FASTBLUR_MASKED
@@ -100,6 +126,9 @@ FASTBLUR_INLINE Vec load_part(const std::uint16_t* p, std::ptrdiff_t count) {
 }
 FASTBLUR_INLINE Vec load_part(const Half* p, std::ptrdiff_t count) {
   return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(count), p));
+}
+FASTBLUR_INLINE Ints load_couple_part(const std::uint8_t* low, const std::uint8_t* high, std::ptrdiff_t count) {
+  return couple(_mm_maskz_loadu_epi8(first_lanes(count), low), _mm_maskz_loadu_epi8(first_lanes(count), high));
 }
 FASTBLUR_INLINE __mmask32 first_words(std::ptrdiff_t count) {
   return static_cast<__mmask32>((std::uint64_t{1} << count) - 1);
@@ -193,8 +222,12 @@ FASTBLUR_INLINE void store(Half* p, Vec v) {
 using Words = __m256i;
 constexpr std::ptrdiff_t kWordLanes = 16;
 FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return _mm256_set1_epi16(static_cast<short>(x)); }
+FASTBLUR_INLINE Words splat_words(std::int32_t two) { return _mm256_set1_epi32(two); }
 FASTBLUR_INLINE Words load_words(const std::uint16_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+FASTBLUR_INLINE Words load_halves(const std::uint16_t* p) {
+  return _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(p + 8), reinterpret_cast<const __m128i*>(p));
 }
 FASTBLUR_INLINE Words load_words(const std::uint8_t* p) {
   return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
@@ -205,6 +238,7 @@ FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) {
                    _mm_packus_epi16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
 }
 FASTBLUR_INLINE Words add_words(Words a, Words b) { return _mm256_add_epi16(a, b); }
+FASTBLUR_INLINE Words sub_words(Words a, Words b) { return _mm256_subs_epu16(a, b); }
 FASTBLUR_INLINE Words high_product(Words a, Words b) { return _mm256_mulhi_epu16(a, b); }
 template <int bits>
 FASTBLUR_INLINE Words shift_left(Words a) {
@@ -214,6 +248,21 @@ template <int bits>
 FASTBLUR_INLINE Words shift_right(Words a) {
   return _mm256_srli_epi16(a, bits);
 }
+
+using Ints = __m256i;
+FASTBLUR_INLINE Ints zero_ints() { return _mm256_setzero_si256(); }
+FASTBLUR_INLINE Ints splat_int(std::int32_t x) { return _mm256_set1_epi32(x); }
+FASTBLUR_INLINE Ints load_ints(const std::int32_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+FASTBLUR_INLINE void store_ints(std::int32_t* p, Ints v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+FASTBLUR_INLINE Vec to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
+FASTBLUR_INLINE Ints load_couple(const std::uint8_t* low, const std::uint8_t* high) {
+  const __m256i a = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(low)));
+  const __m256i b = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(high)));
+  return _mm256_or_si256(a, _mm256_slli_epi32(b, 16));
+}
+FASTBLUR_INLINE Ints add_products(Ints a, Ints b, Ints sum) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
 
 FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
   Vec a[8], b[8];
@@ -285,8 +334,13 @@ FASTBLUR_INLINE void store(Half* p, Vec v) {
 using Words = __m128i;
 constexpr std::ptrdiff_t kWordLanes = 8;
 FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return _mm_set1_epi16(static_cast<short>(x)); }
+FASTBLUR_INLINE Words splat_words(std::int32_t two) { return _mm_set1_epi32(two); }
 FASTBLUR_INLINE Words load_words(const std::uint16_t* p) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+FASTBLUR_INLINE Words load_halves(const std::uint16_t* p) {
+  return _mm_unpacklo_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)),
+                            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 4)));
 }
 FASTBLUR_INLINE Words load_words(const std::uint8_t* p) {
   return _mm_unpacklo_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)), _mm_setzero_si128());
@@ -296,6 +350,7 @@ FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) {
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(v, v));
 }
 FASTBLUR_INLINE Words add_words(Words a, Words b) { return _mm_add_epi16(a, b); }
+FASTBLUR_INLINE Words sub_words(Words a, Words b) { return _mm_subs_epu16(a, b); }
 FASTBLUR_INLINE Words high_product(Words a, Words b) { return _mm_mulhi_epu16(a, b); }
 template <int bits>
 FASTBLUR_INLINE Words shift_left(Words a) {
@@ -305,6 +360,20 @@ template <int bits>
 FASTBLUR_INLINE Words shift_right(Words a) {
   return _mm_srli_epi16(a, bits);
 }
+
+using Ints = __m128i;
+FASTBLUR_INLINE Ints zero_ints() { return _mm_setzero_si128(); }
+FASTBLUR_INLINE Ints splat_int(std::int32_t x) { return _mm_set1_epi32(x); }
+FASTBLUR_INLINE Ints load_ints(const std::int32_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+FASTBLUR_INLINE void store_ints(std::int32_t* p, Ints v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v); }
+FASTBLUR_INLINE Vec to_floats(Ints v) { return _mm_cvtepi32_ps(v); }
+FASTBLUR_INLINE Ints load_couple(const std::uint8_t* low, const std::uint8_t* high) {
+  std::int32_t a, b;
+  std::memcpy(&a, low, sizeof a);
+  std::memcpy(&b, high, sizeof b);
+  return _mm_unpacklo_epi8(_mm_unpacklo_epi8(_mm_cvtsi32_si128(a), _mm_cvtsi32_si128(b)), _mm_setzero_si128());
+}
+FASTBLUR_INLINE Ints add_products(Ints a, Ints b, Ints sum) { return _mm_add_epi32(sum, _mm_madd_epi16(a, b)); }
 
 FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) { _MM_TRANSPOSE4_PS(v[0], v[1], v[2], v[3]); }
 
@@ -348,11 +417,14 @@ FASTBLUR_INLINE void store(Half* p, Vec v) {
 using Words = uint16x8_t;
 constexpr std::ptrdiff_t kWordLanes = 8;
 FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return vdupq_n_u16(x); }
+FASTBLUR_INLINE Words splat_words(std::int32_t two) { return vreinterpretq_u16_s32(vdupq_n_s32(two)); }
 FASTBLUR_INLINE Words load_words(const std::uint16_t* p) { return vld1q_u16(p); }
+FASTBLUR_INLINE Words load_halves(const std::uint16_t* p) { return vcombine_u16(vld1_u16(p), vld1_u16(p + 4)); }
 FASTBLUR_INLINE Words load_words(const std::uint8_t* p) { return vmovl_u8(vld1_u8(p)); }
 FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) { vst1q_u16(p, v); }
 FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) { vst1_u8(p, vqmovn_u16(v)); }
 FASTBLUR_INLINE Words add_words(Words a, Words b) { return vaddq_u16(a, b); }
+FASTBLUR_INLINE Words sub_words(Words a, Words b) { return vqsubq_u16(a, b); }
 FASTBLUR_INLINE Words high_product(Words a, Words b) {
   const uint32x4_t low = vmull_u16(vget_low_u16(a), vget_low_u16(b)), high = vmull_high_u16(a, b);
   return vuzp2q_u16(vreinterpretq_u16_u32(low), vreinterpretq_u16_u32(high));
@@ -364,6 +436,24 @@ FASTBLUR_INLINE Words shift_left(Words a) {
 template <int bits>
 FASTBLUR_INLINE Words shift_right(Words a) {
   return vshrq_n_u16(a, bits);
+}
+
+using Ints = int32x4_t;
+FASTBLUR_INLINE Ints zero_ints() { return vdupq_n_s32(0); }
+FASTBLUR_INLINE Ints splat_int(std::int32_t x) { return vdupq_n_s32(x); }
+FASTBLUR_INLINE Ints load_ints(const std::int32_t* p) { return vld1q_s32(p); }
+FASTBLUR_INLINE void store_ints(std::int32_t* p, Ints v) { vst1q_s32(p, v); }
+FASTBLUR_INLINE Vec to_floats(Ints v) { return vcvtq_f32_s32(v); }
+FASTBLUR_INLINE Ints load_couple(const std::uint8_t* low, const std::uint8_t* high) {
+  std::uint32_t a, b;
+  std::memcpy(&a, low, sizeof a);
+  std::memcpy(&b, high, sizeof b);
+  return vreinterpretq_s32_u16(vmovl_u8(vzip1_u8(vcreate_u8(a), vcreate_u8(b))));
+}
+FASTBLUR_INLINE Ints add_products(Ints a, Ints b, Ints sum) {
+  const int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
+  const int32x4_t low = vmull_s16(vget_low_s16(x), vget_low_s16(y)), high = vmull_high_s16(x, y);
+  return vaddq_s32(sum, vpaddq_s32(low, high));
 }
 
 FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
@@ -406,11 +496,14 @@ FASTBLUR_INLINE void store(Half* p, Vec v) { *p = float_to_half(v); }
 using Words = std::uint16_t;
 constexpr std::ptrdiff_t kWordLanes = 1;
 FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return x; }
+FASTBLUR_INLINE Words splat_words(std::int32_t two) { return static_cast<Words>(two); }
 FASTBLUR_INLINE Words load_words(const std::uint16_t* p) { return *p; }
+FASTBLUR_INLINE Words load_halves(const std::uint16_t* p) { return *p; }
 FASTBLUR_INLINE Words load_words(const std::uint8_t* p) { return *p; }
 FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) { *p = v; }
 FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) { *p = static_cast<std::uint8_t>(v > 255 ? 255 : v); }
 FASTBLUR_INLINE Words add_words(Words a, Words b) { return static_cast<Words>(a + b); }
+FASTBLUR_INLINE Words sub_words(Words a, Words b) { return static_cast<Words>(a > b ? a - b : 0); }
 FASTBLUR_INLINE Words high_product(Words a, Words b) { return static_cast<Words>((std::uint32_t{a} * b) >> 16); }
 template <int bits>
 FASTBLUR_INLINE Words shift_left(Words a) {
@@ -419,6 +512,18 @@ FASTBLUR_INLINE Words shift_left(Words a) {
 template <int bits>
 FASTBLUR_INLINE Words shift_right(Words a) {
   return static_cast<Words>(a >> bits);
+}
+
+using Ints = std::int32_t;
+FASTBLUR_INLINE Ints zero_ints() { return 0; }
+FASTBLUR_INLINE Ints splat_int(std::int32_t x) { return x; }
+FASTBLUR_INLINE Ints load_ints(const std::int32_t* p) { return *p; }
+FASTBLUR_INLINE void store_ints(std::int32_t* p, Ints v) { *p = v; }
+FASTBLUR_INLINE Vec to_floats(Ints v) { return static_cast<float>(v); }
+FASTBLUR_INLINE Ints load_couple(const std::uint8_t* low, const std::uint8_t* high) { return *low | *high << 16; }
+FASTBLUR_INLINE Ints add_products(Ints a, Ints b, Ints sum) {
+  const auto low = [](Ints x) { return std::int32_t{static_cast<std::int16_t>(x & 0xffff)}; };
+  return sum + low(a) * low(b) + (a >> 16) * (b >> 16);
 }
 FASTBLUR_INLINE void transpose(Vec (&)[kLanes]) {}
 
@@ -435,8 +540,16 @@ FASTBLUR_INLINE void store_words_part(std::uint8_t* p, Words v, std::ptrdiff_t c
   store_words(items, v);
   std::memcpy(p, items, static_cast<std::size_t>(count));
 }
+FASTBLUR_INLINE Ints load_couple_part(const std::uint8_t* low, const std::uint8_t* high, std::ptrdiff_t count) {
+  if (count == kLanes) return load_couple(low, high);
+  std::uint8_t items[2][kLanes] = {};
+  std::memcpy(items[0], low, static_cast<std::size_t>(count));
+  std::memcpy(items[1], high, static_cast<std::size_t>(count));
+  return load_couple(items[0], items[1]);
+}
 template <class Item>
 FASTBLUR_INLINE Vec load_part(const Item* p, std::ptrdiff_t count) {
+  if (count == kLanes) return load(p);
   Item items[kLanes] = {};
   std::memcpy(items, p, static_cast<std::size_t>(count) * sizeof(Item));
   return load(items);
