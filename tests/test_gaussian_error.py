@@ -160,6 +160,22 @@ def test_bytes_made_against_the_implementation_on_the_way_from_one_grid_to_the_n
             assert_close("auto", result, image, true @ image.astype(np.float64) @ true.T, whole)
 
 
+@pytest.mark.parametrize("border_mode", BORDER_MODES)
+@pytest.mark.parametrize(("n", "sigma"), [(700, 120.0), (700, 900.0), (3000, 500.0), (3000, 2500.0)])
+def test_bytes_on_the_widest_grids(n: int, sigma: float, border_mode: str) -> None:
+    """Sums of hundreds of bright pixels, and end pixels that stand for as many copies, are still exact to a level."""
+    rng = np.random.default_rng(n)
+    images = np.zeros((5, n, 18), np.uint8)
+    images[0] = 255
+    images[1] = rng.integers(0, 2, (n, 18)) * 255
+    images[2, : n // 3] = 255
+    images[3, 0] = images[3, -1] = 255
+    images[4, : n // 2] = rng.integers(0, 2, (n // 2, 18)) * 255
+    for image in (*images, *images.transpose(0, 2, 1)):
+        whole = (0, 0, image.shape[1], image.shape[0])
+        check("auto", np.ascontiguousarray(image), whole, sigma, border_mode=border_mode)
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
 def test_sums_of_thousands_of_bright_pixels_after_a_dark_one(dtype: str) -> None:
     """The bound of the direct filter does not grow with the kernel, as the rounding of a plain float32 sum would."""

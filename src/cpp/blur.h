@@ -203,7 +203,7 @@ class Blur {
   // So many rows or columns of nodes are being worked on: asks for a little of what comes after them.
   void ask(Index count) {
     ahead_.some(count);
-    rows_ahead_.some(4 * count);
+    rows_ahead_.some(8 * count);
   }
 
   // The terms [next_term_, stop) of the columns [x1, x2) become nodes, and those a panel.
