@@ -136,6 +136,20 @@ def test_weights_in_strided_views(kind: str, view: str, shape: str) -> None:
             assert_same(kind, strided, expected, dense=has_dense_rows(strided))
 
 
+@pytest.mark.parametrize("shape", ["rectangle", "ellipse"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [1, 3, 5, 9, 17])
+def test_tall_boxes_of_rows_shorter_than_a_vector(width: int, dtype: str, shape: str) -> None:
+    """Rows that are gathered, filtered and scattered in whole vectors spill over into nothing that is still needed."""
+    image = random(dtype, (300, width, 3))
+    strided = np.empty((300, 2 * width, 3), image.dtype)[:, ::2]
+    strided[...] = image
+    options: dict[str, Any] = {"shape": shape, "feather": 3.0}
+    expected = fastblur.gaussian_blur(image, None, 4.0, num_threads=1, **options)
+    result = fastblur.gaussian_blur(strided, None, 4.0, num_threads=1, out=strided, **options)
+    assert_same("auto", result, expected)
+
+
 def test_a_record_field_and_a_broadcast_pixel() -> None:
     records = np.zeros((20, 30), [("id", "u1"), ("value", "<f4")])  # 5 bytes apart: neither aligned nor a multiple
     records["value"] = random("float32", (20, 30))

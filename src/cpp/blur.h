@@ -18,9 +18,11 @@ using fastblur::StoredNodes;
 
 constexpr Index kTileSamples = 1024;  // of a row handled at a time, so that 16 to 22 rows of them stay in L1 and L2
 constexpr Index kAhead = 16;          // pixel rows between what is read and what is asked for
-constexpr Index kUncached = Index{16} << 20;  // bytes of a box that lies in memory rather than in a cache
+constexpr Index kUncached = Index{16} << 20;  // bytes of a box that lies in memory, or in a cache that others share
 constexpr Index kRows = 8;                    // pixel rows per call of a kernel: as many memory streams at a time
 constexpr Index kColumns = 32;                // columns of a panel per call
+
+static_assert(fastblur::kGroup <= fastblur::kLongestWhole && fastblur::kLongestWhole <= kPanel, "one batch, one tile");
 
 // The pivot of the plane, repeated along a row: what is taken away from every sample.
 template <class S>
@@ -71,7 +73,7 @@ class Blur {
       partial_ = arena.take<Total>(3 * length);
       accumulators_ = arena.take<Total>(kAccumulators * row_stride<Total>(h_.spline ? tile_samples : length));
       expanded_ = arena.take<Node>(kPanel * row_stride<Node>(tile_samples));
-      previous_ = arena.take<Node>(3 * length);
+      previous_ = arena.take<Node>(3 * row_stride<Node>(length));
       if constexpr (in_bytes) {
         unit_ = arena.take<float>(kPanel);
         if (unit_ != nullptr) std::fill(unit_, unit_ + kPanel, v_.byte_weights.unit);
@@ -188,7 +190,7 @@ class Blur {
     next_node_ = end;
   }
 
-  // The horizontal stages leave the memory idle, and the vertical ones wait for it: where a box is too large for any
+  // The horizontal stages leave the memory idle, and the vertical ones wait for it: where a box is too large for a
   // cache, the pixel rows of the node rows from `node` on are asked for while the horizontal stages compute.
   void ask_for_next(Index node) {
     const Index row = width_ * channels_ * static_cast<Index>(sizeof(Item));
@@ -222,7 +224,8 @@ class Blur {
       const Item* rows[kRows];
       if constexpr (in_bytes) {
         const std::int32_t* own = &v_.byte_weights.row[static_cast<std::size_t>(2 * term)];
-        for (Index i = 0; i < 2 * terms; ++i) rows[i] = pixels(own[i], x1, count, i);
+        for (Index i = 0; i < 2 * terms; ++i)
+          rows[i] = i > 0 && own[i] == own[i - 1] ? rows[i - 1] : pixels(own[i], x1, count, i);
       } else {
         for (Index i = 0; i < terms; ++i) rows[i] = pixels(term + i, x1, count, i);
       }
@@ -399,7 +402,7 @@ class Blur {
         for (Index at = 0; at < count * channels_; at += kLanes)
           Nodes::put(rows[i + 3] + at,
                      Nodes::Scaled::read(node_rows_ + i * node_stride_ + x1 * channels_ + at, nullptr));
-    const Index stride = padded(width_ * channels_);
+    const Index stride = row_stride<Node>(padded(width_ * channels_));
     Node* previous = previous_ + x1 * channels_;
     for (Index i = 0; i < 3; ++i) rows[i] = previous + i * stride;
     const Index row = expand_rows(rows, x1, count, k, stop, end);

@@ -149,7 +149,9 @@ class ByteBlur {
         std::uint16_t words[kWordLanes];
         for (int u = 0; u < n; ++u) {
           store_words(words, sum[u]);
-          for (Index i = 0; i < kWordLanes; ++i) values_[at[u] + i] = static_cast<float>(words[i]) * (1.0f / 128);
+          for (Index i = 0; i < kWordLanes; ++i)
+            values_[at[u] + i] =
+                (static_cast<float>(words[i]) + 0.125f) * (1.0f / 128);  // rounds halves up, as `level`
         }
       });
       finish_.put(y, 0, plane_.width, values_);

@@ -3,6 +3,8 @@
 
 // Inlined wherever it is called, so that no copy of it that was compiled for one instruction set is ever linked into
 // the code of another.
+// FASTBLUR_INLINE_LAMBDA, after a lambda's parameters, does the same: one that the compiler leaves a function of its
+// own reads every captured variable through a pointer, in the innermost loop.
 #if defined(__GNUC__) || defined(__clang__)
 #define FASTBLUR_INLINE inline __attribute__((always_inline))
 #define FASTBLUR_INLINE_LAMBDA __attribute__((always_inline))

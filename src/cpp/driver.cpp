@@ -201,7 +201,7 @@ class Worker {
   };
   // Sizes recur: the boxes of a crowd share a sigma, and have a few dozen widths and heights between them.
   static constexpr std::size_t kSets = 32, kWays = 4, kRemembered = kSets * kWays;
-  static constexpr Index kMostPixels = 32768;  // about 36 bytes each
+  static constexpr Index kMostPixels = 32768;  // up to 48 bytes each
 
   static std::size_t hash(const AxisKey& key) {
     std::uint64_t bits;
@@ -218,6 +218,7 @@ class Worker {
         filled_[i] = false;
       }
     pixels_ = last_ < kRemembered ? axes_[last_].n : 0;
+    room_ = PlanRoom();
   }
 
   std::unique_ptr<std::byte[], Free> memory_;

@@ -25,7 +25,8 @@ constexpr Quality kFine{1.5, 3.5, 3.75, kOMoms};
 // samples: the B-spline's sums differ less, at spacings from 1.8 on.
 constexpr Quality kFineReplicated{1.8, 3.5, 3.75, 0};
 
-// A node of bytes is a sum of up to 1.25 spacings of 255, in 32 bits beside the 14 of the weights.
+// A node of bytes is a sum of hardly more than a spacing of 255, beside the 14 bits of the weights: 400 leave a quarter
+// of an int's room.
 constexpr std::int32_t kByteUnit = 1 << 14;
 constexpr double kWidestOfBytes = 400;
 
@@ -344,7 +345,10 @@ void make_byte_spline(PlanRoom& room, double spacing, ByteSpline& to) {
   }
   // A row that weighs more, such as one that stands for its copies beyond the edge, comes as often as it takes.
   constexpr std::int32_t kMost = 0x7fff;
-  const std::size_t most_couples = n * static_cast<std::size_t>(most / (2 * kMost) + 1);
+  std::size_t most_couples = n;
+  if (most > kMost)
+    for (std::size_t i = 0; i < n; ++i)
+      most_couples += static_cast<std::size_t>(*std::max_element(&rounded[4 * i], &rounded[4 * i] + 4) / (2 * kMost));
   to.start.resize(most_couples);
   to.row.resize(2 * most_couples);
   to.reduce.resize(4 * most_couples);
@@ -381,6 +385,8 @@ void make_byte_spline(PlanRoom& room, double spacing, ByteSpline& to) {
     }
   }
   to.start.resize(couples);
+  to.row.resize(2 * couples);
+  to.reduce.resize(4 * couples);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ Index border_index(Index i, Index n, Border border);
 constexpr Index kGroup = 4;
 
 // A row this short may be filtered as a whole: all of its outputs are one batch of blur.h.
-constexpr Index kLongestWhole = 16;
+constexpr Index kLongestWhole = 16;  // see the static_assert there
 
 // A filter whose output i is the sum over |t| <= radius of weights[|t|] * input[border_index(i + t)]. A kernel longer
 // than the row is folded onto one period of it, so the radius is at most n whatever the sigma. A row that is about as
@@ -94,7 +94,7 @@ struct Axis {
   Index nodes = 0;
   bool spline = false;
   Spline weights;
-  ByteSpline byte_weights;  // Accuracy::rows: then `weights` has no more than `start`
+  ByteSpline byte_weights;  // Accuracy::rows: then only `start` of `weights` holds
   Kernel kernel;
   ByteKernel bytes;
   Border border = Border::reflect;

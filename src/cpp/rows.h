@@ -175,18 +175,16 @@ struct FloatNodes {
   }
   static FASTBLUR_INLINE void values(float* p, Value v) { store(p, v); }
 };
-// Nodes on their way to bytes are 16-bit numbers, in 1/128 level and kRaised levels up, since they fall a little below
-// zero at times. A product loses half a unit on average, four lose two, which each node has in advance; and half a
-// level, to round by.
+// Nodes on their way to bytes are 16-bit numbers in 1/128 level: no weight is negative, so neither is a node. A product
+// loses half a unit on average, four lose two, which each node has in advance; and half a level, to round by.
 struct ByteNodes {
-  static constexpr int kRaised = 32;
   struct Scaled {
     using Item = float;
     static constexpr bool pivoted = false;
-    static FASTBLUR_INLINE Vec raised(Vec v) { return add(mul(v, splat(128)), splat(128 * kRaised + 64 + 2)); }
-    static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return raised(load(p)); }
+    static FASTBLUR_INLINE Vec scaled(Vec v) { return add(mul(v, splat(128)), splat(64 + 2)); }
+    static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return scaled(load(p)); }
     static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) {
-      return raised(load_part(p, count));
+      return scaled(load_part(p, count));
     }
   };
   using Node = std::uint16_t;
@@ -200,17 +198,18 @@ struct ByteNodes {
     return add_words(add_words(high_product(v[0], w[0]), high_product(v[1], w[1])),
                      add_words(high_product(v[2], w[2]), high_product(v[3], w[3])));
   }
-  static FASTBLUR_INLINE Value levels(Value v) { return shift_right<7>(sub_words(v, splat_word(128 * kRaised))); }
+  static FASTBLUR_INLINE Value levels(Value v) { return shift_right<7>(v); }
   static FASTBLUR_INLINE void write(std::uint8_t* p, Value v, const float*) { store_words(p, levels(v)); }
   static FASTBLUR_INLINE void write_part(std::uint8_t* p, Value v, const float*, Index count) {
     store_words_part(p, levels(v), count);
   }
-  // As floats, before they are rounded to levels.
+  // As floats, before they are rounded to levels. An eighth of a unit more rounds halves up, as a shift does, where a
+  // float is rounded to even.
   static FASTBLUR_INLINE void values(float* p, Value v) {
     std::uint16_t words[kWordLanes];
     store_words(words, v);
     for (Index i = 0; i < kWordLanes; i += kLanes)
-      store(p + i, mul(sub(load(words + i), splat(128 * kRaised + 64)), splat(1.0f / 128)));
+      store(p + i, mul(sub(load(words + i), splat(63.875f)), splat(1.0f / 128)));
   }
 };
 

@@ -86,7 +86,6 @@ FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtusepi16_epi8(v));
 }
 FASTBLUR_INLINE Words add_words(Words a, Words b) { return _mm512_add_epi16(a, b); }
-FASTBLUR_INLINE Words sub_words(Words a, Words b) { return _mm512_subs_epu16(a, b); }
 FASTBLUR_INLINE Words high_product(Words a, Words b) { return _mm512_mulhi_epu16(a, b); }
 template <int bits>
 FASTBLUR_INLINE Words shift_left(Words a) {
@@ -238,7 +237,6 @@ FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) {
                    _mm_packus_epi16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
 }
 FASTBLUR_INLINE Words add_words(Words a, Words b) { return _mm256_add_epi16(a, b); }
-FASTBLUR_INLINE Words sub_words(Words a, Words b) { return _mm256_subs_epu16(a, b); }
 FASTBLUR_INLINE Words high_product(Words a, Words b) { return _mm256_mulhi_epu16(a, b); }
 template <int bits>
 FASTBLUR_INLINE Words shift_left(Words a) {
@@ -350,7 +348,6 @@ FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) {
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(v, v));
 }
 FASTBLUR_INLINE Words add_words(Words a, Words b) { return _mm_add_epi16(a, b); }
-FASTBLUR_INLINE Words sub_words(Words a, Words b) { return _mm_subs_epu16(a, b); }
 FASTBLUR_INLINE Words high_product(Words a, Words b) { return _mm_mulhi_epu16(a, b); }
 template <int bits>
 FASTBLUR_INLINE Words shift_left(Words a) {
@@ -424,7 +421,6 @@ FASTBLUR_INLINE Words load_words(const std::uint8_t* p) { return vmovl_u8(vld1_u
 FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) { vst1q_u16(p, v); }
 FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) { vst1_u8(p, vqmovn_u16(v)); }
 FASTBLUR_INLINE Words add_words(Words a, Words b) { return vaddq_u16(a, b); }
-FASTBLUR_INLINE Words sub_words(Words a, Words b) { return vqsubq_u16(a, b); }
 FASTBLUR_INLINE Words high_product(Words a, Words b) {
   const uint32x4_t low = vmull_u16(vget_low_u16(a), vget_low_u16(b)), high = vmull_high_u16(a, b);
   return vuzp2q_u16(vreinterpretq_u16_u32(low), vreinterpretq_u16_u32(high));
@@ -503,7 +499,6 @@ FASTBLUR_INLINE Words load_words(const std::uint8_t* p) { return *p; }
 FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) { *p = v; }
 FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) { *p = static_cast<std::uint8_t>(v > 255 ? 255 : v); }
 FASTBLUR_INLINE Words add_words(Words a, Words b) { return static_cast<Words>(a + b); }
-FASTBLUR_INLINE Words sub_words(Words a, Words b) { return static_cast<Words>(a > b ? a - b : 0); }
 FASTBLUR_INLINE Words high_product(Words a, Words b) { return static_cast<Words>((std::uint32_t{a} * b) >> 16); }
 template <int bits>
 FASTBLUR_INLINE Words shift_left(Words a) {
