@@ -176,6 +176,20 @@ def test_bytes_on_the_widest_grids(n: int, sigma: float, border_mode: str) -> No
         check("auto", np.ascontiguousarray(image), whole, sigma, border_mode=border_mode)
 
 
+@pytest.mark.parametrize("sigma", [2.0, 4.0, 20.0])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_an_ellipse_has_the_bits_of_its_box_inside(dtype: str, sigma: float) -> None:
+    """A weight of one is no arithmetic, and halves are rounded the same way with and without weights."""
+    image = stretch(np.random.default_rng(3).random((200, 200, 3)), dtype, *RANGES[dtype][0])
+    y, x = (np.indices((200, 200)) + 0.5 - 100) / 100
+    inside = y * y + x * x <= 1
+    box = [[0, 0, 200, 200]]
+    whole = fastblur.gaussian_blur(image, box, sigma)
+    ellipse = fastblur.gaussian_blur(image, box, sigma, shape="ellipse")
+    np.testing.assert_array_equal(ellipse[inside], whole[inside])
+    np.testing.assert_array_equal(ellipse[~inside], image[~inside])
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
 def test_sums_of_thousands_of_bright_pixels_after_a_dark_one(dtype: str) -> None:
     """The bound of the direct filter does not grow with the kernel, as the rounding of a plain float32 sum would."""
