@@ -49,7 +49,8 @@ class Blur {
   using Nodes = typename Arithmetic<S>::Nodes;
   using Node = typename Nodes::Node;
   using AlongX = FloatNodes<S>;
-  static constexpr bool in_bytes = std::is_same_v<Sums, ByteSums>;
+  using YWeights = typename Arithmetic<S>::Weights;
+  static constexpr bool in_bytes = std::is_same_v<YWeights, fastblur::ByteSpline>;
 
  public:
   Blur(const BlurJob& job, Arena& arena)
@@ -57,6 +58,7 @@ class Blur {
         plane_(job.plane),
         ahead_(*job.ahead),
         v_(*job.vertical),
+        y_(Arithmetic<S>::weights(v_)),
         h_(*job.horizontal),
         channels_(job.plane.channels),
         width_(job.plane.width),
@@ -76,7 +78,7 @@ class Blur {
       previous_ = arena.take<Node>(3 * row_stride<Node>(length));
       if constexpr (in_bytes) {
         unit_ = arena.take<float>(kPanel);
-        if (unit_ != nullptr) std::fill(unit_, unit_ + kPanel, v_.byte_weights.unit);
+        if (unit_ != nullptr) std::fill(unit_, unit_ + kPanel, y_.unit);
       }
     }
     if (v_.spline || h_.spline)
@@ -134,22 +136,10 @@ class Blur {
     return dense;
   }
 
-  // Terms of the vertical reduction: pixel rows, or couples of them.
-  const std::vector<std::int32_t>& term_start() const {
-    if constexpr (in_bytes)
-      return v_.byte_weights.start;
-    else
-      return v_.weights.start;
-  }
-  const typename Sums::Weight* term_weights(Index term) const {
-    if constexpr (in_bytes)
-      return &v_.byte_weights.reduce[static_cast<std::size_t>(4 * term)];
-    else
-      return &v_.weights.reduce[static_cast<std::size_t>(4 * term)];
-  }
+  // The pixel row that is row i of the vertical reduction's terms, which are couples of rows for bytes.
   Index term_row(Index i) const {
     if constexpr (in_bytes)
-      return v_.byte_weights.row[static_cast<std::size_t>(i)];
+      return y_.row[static_cast<std::size_t>(i)];
     else
       return i;
   }
@@ -158,7 +148,7 @@ class Blur {
   void seek(Index node) {
     next_node_ = node;
     if (!v_.spline) return;
-    const auto& start = term_start();
+    const auto& start = y_.start;
     next_term_ = std::lower_bound(start.begin(), start.end(), static_cast<std::int32_t>(node - 3)) - start.begin();
     if (next_term_ == static_cast<Index>(start.size())) return;
     partial_node_ = start[static_cast<std::size_t>(next_term_)];
@@ -169,7 +159,7 @@ class Blur {
   void produce(Index begin, Index end, float* const* out) {
     const Index tile = h_.spline ? tile_ : width_;
     if (v_.spline) {
-      const auto& start = term_start();
+      const auto& start = y_.start;
       Index stop = next_term_;
       while (stop < static_cast<Index>(start.size()) && start[static_cast<std::size_t>(stop)] < end) ++stop;
       for (Index x = 0; x < width_; x += tile) reduce_tile(x, smaller(x + tile, width_), begin, end, stop);
@@ -194,7 +184,7 @@ class Blur {
   // cache, the pixel rows of the node rows from `node` on are asked for while the horizontal stages compute.
   void ask_for_next(Index node) {
     const Index row = width_ * channels_ * static_cast<Index>(sizeof(Item));
-    const auto& start = term_start();
+    const auto& start = y_.start;
     if (!packed_ || plane_.height * row < kUncached || next_term_ == static_cast<Index>(start.size())) return;
     const auto stop =
         std::lower_bound(start.begin() + next_term_, start.end(), static_cast<std::int32_t>(node + kPanel));
@@ -202,7 +192,8 @@ class Blur {
     const Index rows = (stop - start.begin() - next_term_) * Sums::rows;
     rows_ahead_ = Ahead(plane_.row(first), smaller(rows, plane_.height - first), plane_.row_stride, row);
   }
-  // So many rows or columns of nodes are being worked on: asks for a little of what comes after them.
+  // So many rows or columns of nodes are being worked on: asks for a little of what comes after them, of this box's own
+  // rows for so much that all have been asked for when they are wanted.
   void ask(Index count) {
     ahead_.some(count);
     rows_ahead_.some(8 * count);
@@ -211,7 +202,7 @@ class Blur {
   // The terms [next_term_, stop) of the columns [x1, x2) become nodes, and those a panel.
   void reduce_tile(Index x1, Index x2, Index begin, Index end, Index stop) {
     const Index count = x2 - x1, length = row_stride<Total>(count * channels_), row = padded(width_ * channels_);
-    const std::int32_t* start = term_start().data();
+    const std::int32_t* start = y_.start.data();
     const auto node = [&](Index k) { return accumulators_ + (k - partial_node_) * length; };
     for (Index i = 0; i < 3; ++i)
       std::memcpy(node(partial_node_ + i), partial_ + i * row + x1 * channels_,
@@ -222,15 +213,14 @@ class Blur {
       const Index terms = stop_run - term;
       ahead_.some(terms * Sums::rows);
       const Item* rows[kRows];
-      if constexpr (in_bytes) {
-        const std::int32_t* own = &v_.byte_weights.row[static_cast<std::size_t>(2 * term)];
-        for (Index i = 0; i < 2 * terms; ++i)
-          rows[i] = i > 0 && own[i] == own[i - 1] ? rows[i - 1] : pixels(own[i], x1, count, i);
-      } else {
-        for (Index i = 0; i < terms; ++i) rows[i] = pixels(term + i, x1, count, i);
+      for (Index i = 0, last = -1; i < terms * Sums::rows; ++i) {
+        const Index y = term_row(term * Sums::rows + i);
+        rows[i] = y == last ? rows[i - 1] : pixels(y, x1, count, i);
+        last = y;
       }
-      reduce<Sums>(rows, terms, start + term, term_weights(term), node(start[term]), length, start[term] + 3 > reached,
-                   count * channels_, pivot_at<S>(pivot_, x1 * channels_), packed_ ? kAhead * plane_.row_stride : 0);
+      reduce<Sums>(rows, terms, start + term, &y_.reduce[static_cast<std::size_t>(4 * term)], node(start[term]), length,
+                   start[term] + 3 > reached, count * channels_, pivot_at<S>(pivot_, x1 * channels_),
+                   packed_ ? kAhead * plane_.row_stride : 0);
       reached = start[stop_run - 1] + 3;
     }
     if (end < v_.nodes)
@@ -239,10 +229,7 @@ class Blur {
                     static_cast<std::size_t>(count * channels_) * sizeof(Total));
     const Total* rows[kPanel];
     for (Index i = 0; i < kPanel; ++i) rows[i] = node(smaller(begin + i, end - 1));
-    if constexpr (in_bytes)
-      to_panel<ByteTotals>(rows, count * channels_, panel_, unit_, 0);
-    else
-      to_panel<Scratch<S>>(rows, count * channels_, panel_, nullptr, 0);
+    to_panel<typename Arithmetic<S>::Totals>(rows, count * channels_, panel_, unit_, 0);
     if (h_.spline) reduce_panel(x1, x2);
   }
 
@@ -425,13 +412,14 @@ class Blur {
       stop_run = y + 1;
       while (stop_run < smaller(y + kRows, end) && smaller(start[stop_run] + 3, last) < stop) ++stop_run;
       ahead_.some(stop_run - y);
+      const auto* weights = &y_.expand[static_cast<std::size_t>(4 * y)];
       if (finish_.direct()) {
         Item* out[kRows];
         for (Index r = y; r < stop_run; ++r) out[r - y] = finish_.row(r, x, r - y);
         const float* pivot = pivot_at<S>(pivot_, x * channels_);
         using Value = typename Nodes::Value;
         expand<Nodes>(
-            node, start + y, expand_weights(y), stop_run - y, length,
+            node, start + y, weights, stop_run - y, length,
             [&](Index r, Index at, Value v)
                 FASTBLUR_INLINE_LAMBDA { Nodes::write(out[r] + at, v, pivot_at<S>(pivot, at)); },
             [&](Index r, Index at, Value v, Index left) FASTBLUR_INLINE_LAMBDA {
@@ -446,18 +434,12 @@ class Blur {
         const Index samples = padded(length, Nodes::lanes), stride = row_stride<float>(samples);
         const auto put = [&](Index r, Index at, auto v)
                              FASTBLUR_INLINE_LAMBDA { Nodes::values(finished_ + r * stride + at, v); };
-        expand<Nodes>(node, start + y, expand_weights(y), stop_run - y, samples, put,
+        expand<Nodes>(node, start + y, weights, stop_run - y, samples, put,
                       [&](Index r, Index at, auto v, Index) FASTBLUR_INLINE_LAMBDA { put(r, at, v); });
         for (Index r = y; r < stop_run; ++r) finish_.put(r, x, count, finished_ + (r - y) * stride);
       }
     }
     return y;
-  }
-  const typename Nodes::Weight* expand_weights(Index y) const {
-    if constexpr (in_bytes)
-      return &v_.byte_weights.expand[static_cast<std::size_t>(4 * y)];
-    else
-      return &v_.weights.expand[static_cast<std::size_t>(4 * y)];
   }
 
   // The panel's columns [x1, x2) from the nodes of node_panel_.
@@ -479,6 +461,7 @@ class Blur {
   Plane plane_;
   Ahead& ahead_;
   const Axis& v_;
+  const YWeights& y_;  // of v_
   const Axis& h_;
   Index channels_, width_;
   Index node_width_, node_stride_;  // samples of a node row, and from one to the next

@@ -146,13 +146,7 @@ class ByteBlur {
         constexpr int n = std::decay_t<decltype(at)>::size;
         Words sum[n];
         sums(at, sum);
-        std::uint16_t words[kWordLanes];
-        for (int u = 0; u < n; ++u) {
-          store_words(words, sum[u]);
-          for (Index i = 0; i < kWordLanes; ++i)
-            values_[at[u] + i] =
-                (static_cast<float>(words[i]) + 0.125f) * (1.0f / 128);  // rounds halves up, as `level`
-        }
+        for (int u = 0; u < n; ++u) store_levels(values_ + at[u], sum[u], 0);
       });
       finish_.put(y, 0, plane_.width, values_);
     } else if (narrow_) {

@@ -277,14 +277,10 @@ class Blur final : public Operation {
 
   Index units(const Plane& plane, Index) const override { return plane.height; }
 
-  enum class Along { x, y };
-  AxisKey key(Index box, Index n, Along along) const {
-    const std::int64_t radius = radii_.empty() ? -1 : radii_[radii_.size() == 1 ? 0 : row(box)];
-    const double sigma = call_.strength(box);
-    const Accuracy accuracy = direct_ || radius >= 0                ? Accuracy::exact
-                              : call_.image(box).dtype == Dtype::u8 ? level_path(sigma, along == Along::y)
-                                                                    : Accuracy::fine;
-    return {n, sigma, radius, border_, static_cast<int>(accuracy)};
+  // The axes of a plane of a box. Valid until the next but one call.
+  const Axis& vertical(const Plane& plane, Index box) const { return this_worker().axis(key(box, plane.height, true)); }
+  const Axis& horizontal(const Plane& plane, Index box) const {
+    return this_worker().axis(key(box, plane.width, false));
   }
 
   void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
@@ -308,20 +304,21 @@ class Blur final : public Operation {
   }
 
  private:
+  AxisKey key(Index box, Index n, bool along_y) const {
+    const std::int64_t radius = radii_.empty() ? -1 : radii_[radii_.size() == 1 ? 0 : row(box)];
+    const double sigma = call_.strength(box);
+    const Accuracy accuracy = direct_ || radius >= 0                ? Accuracy::exact
+                              : call_.image(box).dtype == Dtype::u8 ? level_path(sigma, along_y)
+                                                                    : Accuracy::fine;
+    return {n, sigma, radius, border_, static_cast<int>(accuracy)};
+  }
   static bool identity(const Axis& axis) { return !axis.spline && axis.kernel.taps == 1; }
   std::size_t row(Index box) const { return static_cast<std::size_t>(call_.boxes.row[static_cast<std::size_t>(box)]); }
   BlurJob prepare(const Plane& plane, const Planes& planes, Index box, Ahead& ahead) const {
-    Worker& worker = this_worker();
-    const AxisKey vertical_key = key(box, plane.height, Along::y);
-    const Axis& vertical = worker.axis(vertical_key);
-    const Axis& horizontal = worker.axis(key(box, plane.width, Along::x));
-    return {plane,
-            call_.mask(box, planes),
-            &vertical,
-            &horizontal,
-            nullptr,
-            0,
-            vertical_key.accuracy == static_cast<int>(Accuracy::bytes),
+    const AxisKey y = key(box, plane.height, true);
+    const Axis& v = this_worker().axis(y);
+    const Axis& h = horizontal(plane, box);
+    return {plane, call_.mask(box, planes), &v, &h, nullptr, 0, y.accuracy == static_cast<int>(Accuracy::bytes),
             &ahead};
   }
 
@@ -541,17 +538,14 @@ class Schedule {
 
   // Bytes of the nodes that two neighbouring bands share.
   Index seam(const Plane& plane, Index box) const {
-    Worker& worker = this_worker();
-    const Index rows = worker.axis(blur_->key(box, plane.height, Blur::Along::y)).kernel.taps + 8;
-    return rows * worker.axis(blur_->key(box, plane.width, Blur::Along::x)).nodes * plane.channels *
-           static_cast<Index>(sizeof(float));
+    const Index rows = blur_->vertical(plane, box).kernel.taps + 8;
+    return rows * blur_->horizontal(plane, box).nodes * plane.channels * static_cast<Index>(sizeof(float));
   }
 
   // Nodes that more than one band of pixel rows has a part in, as input or as output.
   std::int32_t prepare_split(const Plane& plane, Index box, const std::vector<Index>& edges) {
-    Worker& worker = this_worker();
-    const Axis& v = worker.axis(blur_->key(box, plane.height, Blur::Along::y));
-    const Axis& h = worker.axis(blur_->key(box, plane.width, Blur::Along::x));
+    const Axis& v = blur_->vertical(plane, box);
+    const Axis& h = blur_->horizontal(plane, box);
     const auto needed = [&](Index begin, Index end, Index& low, Index& high) {
       const Index first = v.spline ? v.weights.start[static_cast<std::size_t>(begin)] : begin;
       const Index last =

@@ -93,7 +93,7 @@ struct Scratch {
   static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) { return load_part(p, count); }
 };
 
-// The pivot of a sample type that has one, at a place in the row.
+// The pivot of a sample type that has one, at a place in the row; what other types are given is the same everywhere.
 template <class S>
 FASTBLUR_INLINE const float* pivot_at(const float* pivot, Index at) {
   return S::pivoted && pivot != nullptr ? pivot + at : pivot;
@@ -155,6 +155,15 @@ struct ByteTotals {
   static FASTBLUR_INLINE Vec read_part(const Item* p, const float* unit, Index) { return read(p, unit); }
 };
 
+// Words in 1/128 level, of which `above` units are for rounding, as floats before it. An eighth of a unit more rounds
+// halves up, as a shift does, where a float is rounded to even.
+FASTBLUR_INLINE void store_levels(float* p, Words v, float above) {
+  std::uint16_t words[kWordLanes];
+  store_words(words, v);
+  for (Index i = 0; i < kWordLanes; i += kLanes)
+    store(p + i, mul(sub(load(words + i), splat(above - 0.125f)), splat(1.0f / 128)));
+}
+
 template <class S>
 struct FloatNodes {
   using Scaled = Scratch<S>;  // how nodes are read that are to be expanded to pixels
@@ -203,25 +212,24 @@ struct ByteNodes {
   static FASTBLUR_INLINE void write_part(std::uint8_t* p, Value v, const float*, Index count) {
     store_words_part(p, levels(v), count);
   }
-  // As floats, before they are rounded to levels. An eighth of a unit more rounds halves up, as a shift does, where a
-  // float is rounded to even.
-  static FASTBLUR_INLINE void values(float* p, Value v) {
-    std::uint16_t words[kWordLanes];
-    store_words(words, v);
-    for (Index i = 0; i < kWordLanes; i += kLanes)
-      store(p + i, mul(sub(load(words + i), splat(63.875f)), splat(1.0f / 128)));
-  }
+  static FASTBLUR_INLINE void values(float* p, Value v) { store_levels(p, v, 64); }
 };
 
 // The arithmetic of a sample type along y.
 template <class S>
 struct Arithmetic {
+  using Weights = fastblur::Spline;
+  static const Weights& weights(const fastblur::Axis& y) { return y.weights; }
   using Sums = FloatSums<S>;
+  using Totals = Scratch<S>;  // how what Sums leaves is read
   using Nodes = FloatNodes<S>;
 };
 template <>
 struct Arithmetic<U8> {
+  using Weights = fastblur::ByteSpline;
+  static const Weights& weights(const fastblur::Axis& y) { return y.byte_weights; }
   using Sums = ByteSums;
+  using Totals = ByteTotals;
   using Nodes = ByteNodes;
 };
 
@@ -268,9 +276,8 @@ void reduce(const typename R::Item* const* rows, Index terms, const std::int32_t
     for (Index i = 0;; node += stride) {
       const std::int32_t first = start[i];
       do {
-        const auto* weight = weights + 4 * i;
-        const auto w0 = R::weight(weight[0]), w1 = R::weight(weight[1]);
-        const auto w2 = R::weight(weight[2]), w3 = R::weight(weight[3]);
+        const typename R::Sum w[4] = {R::weight(weights[4 * i]), R::weight(weights[4 * i + 1]),
+                                      R::weight(weights[4 * i + 2]), R::weight(weights[4 * i + 3])};
         if (ahead != 0)
           for (Index r = R::rows * i; r < R::rows * (i + 1); ++r) {
             const auto p = reinterpret_cast<std::uintptr_t>(rows[r] + at) + static_cast<std::uintptr_t>(ahead);
@@ -278,10 +285,7 @@ void reduce(const typename R::Item* const* rows, Index terms, const std::int32_t
           }
         for (int u = 0; u < n; ++u) {
           const auto x = read(i, u);
-          sum[0][u] = R::add_product(w0, x, sum[0][u]);
-          sum[1][u] = R::add_product(w1, x, sum[1][u]);
-          sum[2][u] = R::add_product(w2, x, sum[2][u]);
-          sum[3][u] = R::add_product(w3, x, sum[3][u]);
+          for (int k = 0; k < 4; ++k) sum[k][u] = R::add_product(w[k], x, sum[k][u]);
         }
       } while (++i < terms && start[i] == first);
       if (i == terms) break;
@@ -379,12 +383,12 @@ void filter_halves(const float* const* inputs, const float* FASTBLUR_RESTRICT we
     }
   }
 }
-template <class S, int half = 1>
+template <class S>
 FASTBLUR_INLINE void filter_whole(const float* const* inputs, const float* weights, Index count, float* const* outputs,
                                   Index begin, Index end) {
-  if constexpr (2 * half < fastblur::kLongestWhole)
-    if (count > 2 * half) return filter_whole<S, half + 1>(inputs, weights, count, outputs, begin, end);
-  filter_halves<S, half>(inputs, weights, count, outputs, begin, end);
+  with_constant<static_cast<int>(fastblur::kLongestWhole / 2)>((count + 1) / 2, [&](auto half) FASTBLUR_INLINE_LAMBDA {
+    filter_halves<S, decltype(half)::value>(inputs, weights, count, outputs, begin, end);
+  });
 }
 
 // outputs[i] = weights[0] * centre[i] + the sum over 1 <= t <= radius of weights[t] * (centre[i - t] + centre[i + t]),
