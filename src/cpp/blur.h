@@ -70,7 +70,6 @@ class Blur {
         finish_(plane_, job.mask, kRows, smaller(tile_, width_) * channels_, pivot_, arena) {
     const Index length = padded(width_ * channels_);
     const Index tile_samples = smaller(tile_, width_) * channels_, tile_length = padded(tile_samples);
-    const Index column = channels_ * kPanel;
     if (v_.spline) {
       partial_ = arena.take<Total>(3 * length);
       accumulators_ = arena.take<Total>(kAccumulators * row_stride<Total>(h_.spline ? tile_samples : length));
@@ -86,7 +85,7 @@ class Blur {
           arena.take<float>((v_.spline ? kRows : kPanel) * row_stride<float>(padded(tile_samples, Nodes::lanes)));
     if (!packed_) dense_ = arena.take<Item>(kPanel * (v_.spline && !h_.spline ? length : tile_length));
     panel_ = arena.take<float>(h_.spline ? tile_length * kPanel : length * kPanel);
-    if (h_.spline) node_panel_ = arena.take<float>((h_.nodes + 4) * column);
+    if (h_.spline) node_panel_ = arena.take<float>((h_.nodes * channels_ + kPanel) * kPanel);
     filtered_panel_ = arena.take<float>(h_.spline ? (padded(h_.nodes * channels_) + kGroup * channels_) * kPanel
                                                   : (tile_length + kGroup * channels_) * kPanel);
     whole_ = v_.nodes <= v_.kernel.taps + 2 * kPanel;

@@ -193,11 +193,14 @@ class ByteBlur {
         return v;
     };
     const Words lost = splat_word(static_cast<std::uint16_t>((radius_ + 1) / 2));
-    for (int u = 0; u < n; ++u) sum[u] = add_words(high_product(scaled(input(0, u)), load_words(splats_)), lost);
+    each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
+      sum[u] = add_words(high_product(scaled(input(0, u)), load_words(splats_)), lost);
+    });
     for (Index t = 1; t <= radius_; ++t) {
       const Words w = load_words(splats_ + t * kWordLanes);
-      for (int u = 0; u < n; ++u)
+      each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
         sum[u] = add_words(sum[u], high_product(scaled(add_words(input(-t, u), input(t, u))), w));
+      });
     }
   }
 

@@ -241,6 +241,14 @@ FASTBLUR_INLINE void with_constant(Index count, const F& f) {
   f(std::integral_constant<int, most>{});
 }
 
+// Calls f with 0 .. n - 1, each as a constant. For arrays of vectors: a compiler keeps them in registers where every
+// index is a constant from the beginning, which the loops that it unrolls do not give it.
+template <int n, class F>
+FASTBLUR_INLINE void each(const F& f) {
+  if constexpr (n > 1) each<n - 1>(f);
+  if constexpr (n > 0) f(std::integral_constant<int, n - 1>{});
+}
+
 // Covers [0, length) with vectors: body(at, vectors) for `most` of them at a time, then rest(at, vectors, samples), in
 // which the last vector has as many samples, or all.
 template <int most = kUnroll, Index lanes = kLanes, class Body, class Rest>
@@ -271,8 +279,11 @@ void reduce(const typename R::Item* const* rows, Index terms, const std::int32_t
     constexpr Index bytes = n * kLanes * static_cast<Index>(sizeof(typename R::Item));
     typename R::Sum sum[4][n];
     typename R::Total* node = nodes + at;
-    for (int k = 0; k < 4; ++k)
-      for (int u = 0; u < n; ++u) sum[k][u] = k == 3 && fresh ? R::none() : R::begun(node + k * stride + u * kLanes);
+    const auto vector = [](auto u) FASTBLUR_INLINE_LAMBDA { return decltype(u)::value * kLanes; };
+    each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
+      each<3>([&](auto k) FASTBLUR_INLINE_LAMBDA { sum[k][u] = R::begun(node + k * stride + vector(u)); });
+      sum[3][u] = fresh ? R::none() : R::begun(node + 3 * stride + vector(u));
+    });
     for (Index i = 0;; node += stride) {
       const std::int32_t first = start[i];
       do {
@@ -283,20 +294,21 @@ void reduce(const typename R::Item* const* rows, Index terms, const std::int32_t
             const auto p = reinterpret_cast<std::uintptr_t>(rows[r] + at) + static_cast<std::uintptr_t>(ahead);
             for (Index b = 0; b < bytes; b += kLine) prefetch(p + static_cast<std::uintptr_t>(b));
           }
-        for (int u = 0; u < n; ++u) {
+        each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
           const auto x = read(i, u);
-          for (int k = 0; k < 4; ++k) sum[k][u] = R::add_product(w[k], x, sum[k][u]);
-        }
+          each<4>([&](auto k) FASTBLUR_INLINE_LAMBDA { sum[k][u] = R::add_product(w[k], x, sum[k][u]); });
+        });
       } while (++i < terms && start[i] == first);
       if (i == terms) break;
-      for (int u = 0; u < n; ++u) {
-        R::keep(node + u * kLanes, sum[0][u]);
-        for (int k = 0; k < 3; ++k) sum[k][u] = sum[k + 1][u];
+      each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
+        R::keep(node + vector(u), sum[0][u]);
+        each<3>([&](auto k) FASTBLUR_INLINE_LAMBDA { sum[k][u] = sum[k + 1][u]; });
         sum[3][u] = R::none();
-      }
+      });
     }
-    for (int k = 0; k < 4; ++k)
-      for (int u = 0; u < n; ++u) R::keep(node + k * stride + u * kLanes, sum[k][u]);
+    each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
+      each<4>([&](auto k) FASTBLUR_INLINE_LAMBDA { R::keep(node + k * stride + vector(u), sum[k][u]); });
+    });
   };
   sweep(
       length,
@@ -327,20 +339,23 @@ FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTR
     constexpr int n = decltype(vectors)::value;
     const auto place = [&](int u) FASTBLUR_INLINE_LAMBDA { return u + 1 < n ? at + u * lanes : last; };
     Value v[n][4];
-    for (int k = 0; k < 4; ++k)
-      for (int u = 0; u < n; ++u) v[u][k] = E::get(node(start[0] + k) + place(u));
+    each<4>([&](auto k) FASTBLUR_INLINE_LAMBDA {
+      const auto* p = node(start[0] + k);
+      each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA { v[u][k] = E::get(p + place(u)); });
+    });
     for (Index r = 0;;) {
       const std::int32_t first = start[r];
       do {
         const Value w[4] = {E::weight(weights[4 * r]), E::weight(weights[4 * r + 1]), E::weight(weights[4 * r + 2]),
                             E::weight(weights[4 * r + 3])};
-        for (int u = 0; u < n; ++u) write(r, place(u), E::sum(w, v[u]));
+        each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA { write(r, place(u), E::sum(w, v[u])); });
       } while (++r < count && start[r] == first);
       if (r == count) break;
-      for (int u = 0; u < n; ++u) {
-        for (int k = 0; k < 3; ++k) v[u][k] = v[u][k + 1];
-        v[u][3] = E::get(node(first + 4) + place(u));
-      }
+      const auto* p = node(first + 4);
+      each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
+        each<3>([&](auto k) FASTBLUR_INLINE_LAMBDA { v[u][k] = v[u][k + 1]; });
+        v[u][3] = E::get(p + place(u));
+      });
     }
   };
   sweep<kUnroll, lanes>(
@@ -366,18 +381,21 @@ void filter_halves(const float* const* inputs, const float* FASTBLUR_RESTRICT we
                    float* const* outputs, Index begin, Index end) {
   for (Index at = begin; at < end; at += kLanes) {
     Vec e[half], o[half];
-    for (int j = 0; j < half; ++j) {
+    each<half>([&](auto j) FASTBLUR_INLINE_LAMBDA {
       const Vec low = load(inputs[j] + at), high = load(inputs[count - 1 - j] + at);
       e[j] = add(low, high);
       o[j] = sub(low, high);
-    }
+    });
     const float* w = weights;
+    // Unrolled, it would have all weights spread before the first vector, which is more than a narrow row has use for.
+    FASTBLUR_NOT_UNROLLED
     for (int i = 0; i < half; ++i, w += 2 * half) {
       Vec even = mul(splat(w[0]), e[0]), odd = mul(splat(w[1]), o[0]);
-      for (int j = 1; j < half; ++j) {
+      each<half - 1>([&](auto before) FASTBLUR_INLINE_LAMBDA {
+        constexpr int j = decltype(before)::value + 1;
         even = multiply_add<S>(splat(w[2 * j]), e[j], even);
         odd = multiply_add<S>(splat(w[2 * j + 1]), o[j], odd);
-      }
+      });
       store(outputs[i] + at, add(even, odd));
       store(outputs[count - 1 - i] + at, sub(even, odd));
     }
@@ -448,7 +466,7 @@ void filter_pairs(const float* const* centre, const float* FASTBLUR_RESTRICT wei
   sweep_whole<(kUnroll > 1 ? kUnroll / 2 : 1)>(end - begin, body);
 }
 
-// panel[c][0..15] = rows[0..15][c] for c < columns. `ahead` as for reduce.
+// panel[c][0..15] = rows[0..15][c] for c < columns, rounded up to whole vectors. `ahead` as for reduce.
 template <class S>
 void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot,
               Index ahead) {
@@ -466,11 +484,7 @@ void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLU
       else
         for (Index i = 0; i < kLanes; ++i) v[i] = S::read_part(rows[group + i] + c, p, left);
       transpose(v);
-      float* out = panel + c * kPanel + group;
-      if (left == kLanes)
-        for (Index i = 0; i < kLanes; ++i) store(out + i * kPanel, v[i]);
-      else
-        for (Index i = 0; i < left; ++i) store(out + i * kPanel, v[i]);
+      for (Index i = 0; i < kLanes; ++i) store(panel + (c + i) * kPanel + group, v[i]);
     }
   }
 }
@@ -483,7 +497,9 @@ void from_panel(const float* FASTBLUR_RESTRICT panel, Index columns, typename E:
       Vec v[kLanes];
       for (Index i = 0; i < kLanes; ++i) v[i] = load(panel + (c + i) * kPanel + group);
       transpose(v);
-      for (Index i = 0; i < kLanes && group + i < count; ++i) E::put(rows[group + i] + c, v[i]);
+      each<kLanes>([&](auto i) FASTBLUR_INLINE_LAMBDA {
+        if (group + i < count) E::put(rows[group + i] + c, v[i]);
+      });
     }
 }
 

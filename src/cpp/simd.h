@@ -30,6 +30,14 @@ using fastblur::float_to_half;
 using fastblur::Half;
 using fastblur::half_to_float;
 
+// Vectors of whole numbers have the type of their numbers where the compiler knows such. To GCC __m512i holds 64-bit
+// ones, and a sum that a loop goes on adding to as other ones moves between registers, or to the stack, at each turn.
+#if defined(__GNUC__) || defined(__clang__)
+#define FASTBLUR_VECTOR(number, bits) number __attribute__((vector_size(bits / 8)))
+#else
+#define FASTBLUR_VECTOR(number, bits) __m##bits##i
+#endif
+
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 
 using Vec = __m512;
@@ -69,7 +77,7 @@ FASTBLUR_INLINE void store(Half* p, Vec v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
-using Words = __m512i;
+using Words = FASTBLUR_VECTOR(std::uint16_t, 512);
 constexpr std::ptrdiff_t kWordLanes = 32;
 FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return _mm512_set1_epi16(static_cast<short>(x)); }
 FASTBLUR_INLINE Words splat_words(std::int32_t two) { return _mm512_set1_epi32(two); }
@@ -96,7 +104,7 @@ FASTBLUR_INLINE Words shift_right(Words a) {
   return _mm512_srli_epi16(a, bits);
 }
 
-using Ints = __m512i;
+using Ints = FASTBLUR_VECTOR(std::int32_t, 512);
 FASTBLUR_INLINE Ints zero_ints() { return _mm512_setzero_si512(); }
 FASTBLUR_INLINE Ints splat_int(std::int32_t x) { return _mm512_set1_epi32(x); }
 FASTBLUR_INLINE Ints load_ints(const std::int32_t* p) { return _mm512_loadu_si512(p); }
@@ -218,7 +226,7 @@ FASTBLUR_INLINE void store(Half* p, Vec v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
-using Words = __m256i;
+using Words = FASTBLUR_VECTOR(std::uint16_t, 256);
 constexpr std::ptrdiff_t kWordLanes = 16;
 FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return _mm256_set1_epi16(static_cast<short>(x)); }
 FASTBLUR_INLINE Words splat_words(std::int32_t two) { return _mm256_set1_epi32(two); }
@@ -247,7 +255,7 @@ FASTBLUR_INLINE Words shift_right(Words a) {
   return _mm256_srli_epi16(a, bits);
 }
 
-using Ints = __m256i;
+using Ints = FASTBLUR_VECTOR(std::int32_t, 256);
 FASTBLUR_INLINE Ints zero_ints() { return _mm256_setzero_si256(); }
 FASTBLUR_INLINE Ints splat_int(std::int32_t x) { return _mm256_set1_epi32(x); }
 FASTBLUR_INLINE Ints load_ints(const std::int32_t* p) {
@@ -329,7 +337,7 @@ FASTBLUR_INLINE void store(Half* p, Vec v) {
   for (int i = 0; i < 4; ++i) p[i] = float_to_half(f[i]);
 }
 
-using Words = __m128i;
+using Words = FASTBLUR_VECTOR(std::uint16_t, 128);
 constexpr std::ptrdiff_t kWordLanes = 8;
 FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return _mm_set1_epi16(static_cast<short>(x)); }
 FASTBLUR_INLINE Words splat_words(std::int32_t two) { return _mm_set1_epi32(two); }
@@ -358,7 +366,7 @@ FASTBLUR_INLINE Words shift_right(Words a) {
   return _mm_srli_epi16(a, bits);
 }
 
-using Ints = __m128i;
+using Ints = FASTBLUR_VECTOR(std::int32_t, 128);
 FASTBLUR_INLINE Ints zero_ints() { return _mm_setzero_si128(); }
 FASTBLUR_INLINE Ints splat_int(std::int32_t x) { return _mm_set1_epi32(x); }
 FASTBLUR_INLINE Ints load_ints(const std::int32_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
