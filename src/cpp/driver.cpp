@@ -179,7 +179,8 @@ class Worker {
     plan_axis(key, axes_[slot], room_);
     keys_[slot] = key;
     filled_[slot] = true;
-    pixels_ += key.n;
+    pixels_ += std::max<Index>(key.n - room_for_[slot], 0);
+    room_for_[slot] = std::max(room_for_[slot], key.n);
     return axes_[last_ = slot];
   }
   // Gives back what a usual box does not need.
@@ -213,11 +214,12 @@ class Worker {
   }
   void forget() {
     for (std::size_t i = 0; i < kRemembered; ++i)
-      if (filled_[i] && i != last_) {
+      if (i != last_) {
         axes_[i] = Axis();
         filled_[i] = false;
+        room_for_[i] = 0;
       }
-    pixels_ = last_ < kRemembered ? axes_[last_].n : 0;
+    pixels_ = last_ < kRemembered ? room_for_[last_] : 0;
     room_ = PlanRoom();
   }
 
@@ -227,7 +229,8 @@ class Worker {
   AxisKey keys_[kRemembered] = {};
   Axis axes_[kRemembered];
   bool filled_[kRemembered] = {};
-  Index pixels_ = 0;  // of all axes since the last forget()
+  Index room_for_[kRemembered] = {};  // pixels: the longest axis that has been there
+  Index pixels_ = 0;                  // the sum of those
   std::size_t last_ = kRemembered;
   std::size_t slot_in_set_ = 0;  // that was filled last
 };

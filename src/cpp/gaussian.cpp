@@ -6,6 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "compiler.h"
+
 namespace fastblur {
 namespace {
 
@@ -29,6 +31,9 @@ constexpr Quality kFineReplicated{1.8, 3.5, 3.75, 0};
 // of an int's room.
 constexpr std::int32_t kByteUnit = 1 << 14;
 constexpr double kWidestOfBytes = 400;
+
+// With fewer nodes, pixels of the first half may meet nodes beyond the other end.
+constexpr Index kFewNodes = 7;
 
 // The spline's grid is this wide at least, in pixels: where it is finer, the direct filter is the faster.
 constexpr double kLeastSpacing = 1.55, kLeastReplicated = 1.8;
@@ -87,14 +92,15 @@ class Gaussian {
   double sigma_, fourth_;
 };
 
-// The Gaussian for |i| <= radius over its sum, folded onto a row of n.
-void make_kernel(Index n, const Gaussian& gaussian, double radius, Border border, Kernel& kernel) {
+// The Gaussian for |i| <= radius over its sum, folded onto a row of n. `weights` is memory to make it in.
+void make_kernel(Index n, const Gaussian& gaussian, double radius, Border border, std::vector<double>& weights,
+                 Kernel& kernel) {
   const double sigma = gaussian.sigma();
   radius = std::min(radius, std::ceil(39 * sigma));  // beyond 39 sigma a weight is zero even in float64
   const double length = static_cast<double>(n);
-  std::vector<double> weights;
   if (n == 1) {
-    store({1.0}, n, border, kernel);
+    weights.assign(1, 1.0);
+    store(weights, n, border, kernel);
     return;
   }
   if (border == Border::replicate) {
@@ -199,13 +205,14 @@ class CubicSpline {
 
   // At a distance of 0 <= x < 2 cells.
   double operator()(double x) const { return x < 1 ? inner(x, second_) : outer(2 - x, second_); }
-  // The four that are not zero at a position u = k + f, 0 <= f < 1: those of nodes k - 1 .. k + 2.
-  void four(float f, float* b) const {
+  // Those that are not zero at a position u = k + f, 0 <= f < 1, are the ones of nodes k - 1 .. k + 2: t of 0 .. 3.
+  template <int t>
+  float node(float f) const {
     const auto second = static_cast<float>(second_);
-    b[0] = outer(1 - f, second);
-    b[1] = inner(f, second);
-    b[2] = inner(1 - f, second);
-    b[3] = outer(f, second);
+    if constexpr (t == 0) return outer(1 - f, second);
+    if constexpr (t == 1) return inner(f, second);
+    if constexpr (t == 2) return inner(1 - f, second);
+    if constexpr (t == 3) return outer(f, second);
   }
 
  private:
@@ -240,13 +247,17 @@ class SplinePlan {
     spline.expand.resize(static_cast<std::size_t>(4 * n));
   }
 
-  void make() {
-    // Only pixels within two cells of an end meet nodes that lie beyond it. The other half is this half's mirror image.
+  // The first half of the pixels, to which the other one is the mirror image. Only pixels within a cell of an end meet
+  // nodes that lie beyond it.
+  void make_half() {
     const Index half = (n_ + 1) / 2;
-    const Index reach = std::min(half, static_cast<Index>(std::ceil(2 * spacing_)) + 1);
+    const double end = std::ceil((1 - offset_) * spacing_);
+    const Index reach = nodes_ < kFewNodes ? half : std::min(half, static_cast<Index>(std::max(end, 0.0)) + 1);
     for (Index i = 0; i < reach; ++i) near_end(i);
     inner(reach, half);
-    mirror(half);
+    if (border_ == Border::reflect)  // the end node meets each pixel and its image
+      for (Index i = reach; i < half && start(i) == 0; ++i) reduce(i)[0] *= 2;
+    for (Index i = half; i < n_; ++i) start(i) = static_cast<std::int32_t>(last_start_) - start(n_ - 1 - i);
   }
 
  private:
@@ -254,29 +265,36 @@ class SplinePlan {
   float* reduce(Index i) { return &spline_.reduce[static_cast<std::size_t>(4 * i)]; }
   float* expand(Index i) { return &spline_.expand[static_cast<std::size_t>(4 * i)]; }
 
-  // Without branches, so that the compiler makes vectors of it.
+  // Without branches, arrays or 64-bit numbers to convert, so that the compiler makes vectors of it.
   void inner(Index begin, Index end) {
     const auto scale = static_cast<float>(inverse_);
-    std::int32_t* first = spline_.start.data();
-    float *up = spline_.expand.data(), *down = spline_.reduce.data();
+    const CubicSpline cubic = cubic_;
+    const double inverse = inverse_, offset = offset_;
+    std::int32_t* FASTBLUR_RESTRICT first = spline_.start.data();
+    float *FASTBLUR_RESTRICT up = spline_.expand.data(), *FASTBLUR_RESTRICT down = spline_.reduce.data();
     for (Index i = begin; i < end; ++i) {
-      const double u = static_cast<double>(i) * inverse_ + offset_;
+      const double u = static_cast<std::int32_t>(i) * inverse + offset;
       const auto k = static_cast<std::int32_t>(u);
-      float b[4];
-      cubic_.four(static_cast<float>(u - k), b);
+      const auto f = static_cast<float>(u - k);
+      const float b0 = cubic.node<0>(f), b1 = cubic.node<1>(f), b2 = cubic.node<2>(f), b3 = cubic.node<3>(f);
       first[i] = k - 1;
-      for (Index t = 0; t < 4; ++t) {
-        up[4 * i + t] = b[t];
-        down[4 * i + t] = b[t] * scale;
-      }
+      up[4 * i] = b0;
+      up[4 * i + 1] = b1;
+      up[4 * i + 2] = b2;
+      up[4 * i + 3] = b3;
+      down[4 * i] = b0 * scale;
+      down[4 * i + 1] = b1 * scale;
+      down[4 * i + 2] = b2 * scale;
+      down[4 * i + 3] = b3 * scale;
     }
   }
 
   void near_end(Index i) {
     const double u = static_cast<double>(i) * inverse_ + offset_;
     const auto k = static_cast<Index>(std::floor(u));
-    float b[4], up[4] = {0, 0, 0, 0}, down[4] = {0, 0, 0, 0};
-    cubic_.four(static_cast<float>(u - static_cast<double>(k)), b);
+    const auto f = static_cast<float>(u - static_cast<double>(k));
+    const float b[4] = {cubic_.node<0>(f), cubic_.node<1>(f), cubic_.node<2>(f), cubic_.node<3>(f)};
+    float up[4] = {0, 0, 0, 0}, down[4] = {0, 0, 0, 0};
     const bool at_end = i == 0, mirrored = border_ == Border::reflect;
     const Index first = border_ == Border::replicate && at_end ? 0 : std::min(std::max<Index>(k - 1, 0), last_start_);
     for (Index t = 0; t < 4; ++t) {
@@ -293,16 +311,6 @@ class SplinePlan {
     for (Index t = 0; t < 4; ++t) {
       expand(i)[t] = up[t];
       reduce(i)[t] = down[t] * scale;
-    }
-  }
-
-  void mirror(Index begin) {
-    const Index touched = std::min<Index>(4, nodes_);
-    for (Index i = begin; i < n_; ++i) start(i) = static_cast<std::int32_t>(last_start_) - start(n_ - 1 - i);
-    for (std::vector<float>* weights : {&spline_.expand, &spline_.reduce}) {
-      float* w = weights->data();
-      for (Index i = begin; i < n_; ++i)
-        for (Index t = 0; t < 4; ++t) w[4 * i + t] = t < touched ? w[4 * (n_ - 1 - i) + touched - 1 - t] : 0;
     }
   }
 
@@ -324,29 +332,42 @@ class SplinePlan {
   Spline& spline_;
 };
 
+// The second half of an axis's weights is its first one's mirror image.
+template <class Weight>
+void mirror(Index n, Index nodes, std::vector<Weight>& weights) {
+  Weight* w = weights.data();
+  for (Index i = (n + 1) / 2; i < n; ++i) {
+    const Weight* from = w + 4 * (n - 1 - i);
+    for (Index t = 0; t < 4; ++t) w[4 * i + t] = from[3 - t];
+    if (nodes < 4) std::rotate(w + 4 * i, w + 4 * i + 4 - nodes, w + 4 * i + 4);
+  }
+}
+
 // The weights in `room`, whose nodes are `spacing` pixels apart, in whole numbers. Rounded so, up to 4 spacings of them
 // change a node by 2 * 255 / kByteUnit = 0.03 level at most, and the four of a pixel this by 2 * 255 / 65536.
-void make_byte_spline(PlanRoom& room, double spacing, ByteSpline& to) {
+void make_byte_spline(PlanRoom& room, double spacing, Index nodes, ByteSpline& to) {
   const Spline& from = room.spline;
   std::vector<std::int32_t>& rounded = room.rounded;
   const std::size_t n = from.start.size();
+  const std::size_t half = (n + 1) / 2;
   to.expand.resize(4 * n);
-  for (std::size_t i = 0; i < 4 * n; ++i) {
-    const auto w = std::min(static_cast<std::int32_t>(from.expand[i] * 65536 + 0.5f), 65535);
+  for (std::size_t i = 0; i < 4 * half; ++i) {
+    const auto w = static_cast<std::int32_t>(std::min(from.expand[i] * 65536 + 0.5f, 65535.0f));
     to.expand[i] = w | w << 16;
   }
+  mirror(static_cast<Index>(n), nodes, to.expand);
   const auto scale = static_cast<float>(spacing * kByteUnit);
   to.unit = 1 / scale;
-  std::int32_t most = 0;
+  std::int32_t ones = 0;
   rounded.resize(4 * n);
-  for (std::size_t i = 0; i < 4 * n; ++i) {
-    rounded[i] = static_cast<std::int32_t>(from.reduce[i] * scale + 0.5f);
-    most = std::max(most, rounded[i]);
-  }
+  for (std::size_t i = 0; i < 4 * half; ++i)
+    ones |= rounded[i] = static_cast<std::int32_t>(from.reduce[i] * scale + 0.5f);
+  mirror(static_cast<Index>(n), nodes, rounded);
   // A row that weighs more, such as one that stands for its copies beyond the edge, comes as often as it takes.
   constexpr std::int32_t kMost = 0x7fff;
+  const bool all_fit = ones <= kMost;
   std::size_t most_couples = n;
-  if (most > kMost)
+  if (!all_fit)
     for (std::size_t i = 0; i < n; ++i)
       most_couples += static_cast<std::size_t>(*std::max_element(&rounded[4 * i], &rounded[4 * i] + 4) / (2 * kMost));
   to.start.resize(most_couples);
@@ -363,7 +384,7 @@ void make_byte_spline(PlanRoom& room, double spacing, ByteSpline& to) {
   };
   constexpr std::int32_t none[4] = {};
   const auto fits = [&](std::size_t i) {
-    return most <= kMost || *std::max_element(&rounded[4 * i], &rounded[4 * i] + 4) <= kMost;
+    return all_fit || *std::max_element(&rounded[4 * i], &rounded[4 * i] + 4) <= kMost;
   };
   for (std::size_t i = 0; i < n; ++i) {
     const std::int32_t* w = &rounded[4 * i];
@@ -457,7 +478,7 @@ void plan_axis(const AxisKey& key, Axis& axis, PlanRoom& room) {
     return;
   }
   if (key.accuracy == static_cast<int>(Accuracy::exact) || n <= kShortest) {
-    make_kernel(n, Gaussian(sigma), full_radius, key.border, axis.kernel);
+    make_kernel(n, Gaussian(sigma), full_radius, key.border, room.kernel, axis.kernel);
     return;
   }
   const bool replicated = key.border == Border::replicate;
@@ -475,20 +496,23 @@ void plan_axis(const AxisKey& key, Axis& axis, PlanRoom& room) {
   const Index nodes = static_cast<Index>(cells) + (centred ? 0 : 1) + (replicated ? 4 : 0);
   // The direct filter where the spline would alias, and where it would save nothing.
   if (!(spacing >= (replicated ? kLeastReplicated : kLeastSpacing)) || n <= nodes + 2) {
-    make_kernel(n, Gaussian(sigma), radius, key.border, axis.kernel);
+    make_kernel(n, Gaussian(sigma), radius, key.border, room.kernel, axis.kernel);
     return;
   }
   axis.spline = true;
   axis.nodes = nodes;
-  SplinePlan(n, cubic, spacing, nodes, key.border, rows ? room.spline : axis.weights).make();
+  SplinePlan(n, cubic, spacing, nodes, key.border, rows ? room.spline : axis.weights).make_half();
   if (rows) {
-    make_byte_spline(room, spacing, axis.byte_weights);
+    make_byte_spline(room, spacing, nodes, axis.byte_weights);
     std::swap(room.spline.start, axis.weights.start);
+  } else {
+    mirror(n, nodes, axis.weights.reduce);
+    mirror(n, nodes, axis.weights.expand);
   }
   // The spectra of the two splines, exp(-variance w^2 + 2 fourth w^4 - ..), times this are the Gaussian's.
   const double variance = sigma / spacing * (sigma / spacing) - 2 * cubic.variance(), coarse = std::sqrt(variance);
   make_kernel(nodes, Gaussian(coarse, -2 * cubic.fourth() / (variance * variance)),
-              std::ceil(quality.coarse_tail * coarse), key.border, axis.kernel);
+              std::ceil(quality.coarse_tail * coarse), key.border, room.kernel, axis.kernel);
 }
 
 }  // namespace fastblur

@@ -62,8 +62,9 @@ struct ByteSpline {
   float unit = 0;                    // of the weights in `reduce`
 };
 
-// Memory in which ByteSpline is made.
+// Memory in which an axis is made: a kernel in float64, and what becomes a ByteSpline.
 struct PlanRoom {
+  std::vector<double> kernel;
   Spline spline;
   std::vector<std::int32_t> rounded;
 };
