@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <cstdlib>
 #include <iterator>
 #include <optional>
 #include <stdexcept>
@@ -21,10 +23,13 @@
 
 namespace py = pybind11;
 
+PYBIND11_MAKE_OPAQUE(fastblur::Boxes)
+
 namespace fastblur {
 namespace {
 
-using Doubles = py::array_t<double, py::array::c_style>;
+// Made from an array in the body of a function: a parameter of this type would hide why that failed.
+using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
 using Integers = py::array_t<std::int64_t, py::array::c_style>;
 
 // Runs `work` without the GIL. Not py::gil_scoped_release: taking the GIL back while the interpreter ends may end a
@@ -71,30 +76,67 @@ std::vector<Image> images_of(const py::list& views) {
   return images;
 }
 
+Integers image_sizes(const py::list& views) {
+  Index count = 0;
+  for (const py::handle& view : views) {
+    const auto array = py::reinterpret_borrow<py::array>(view);
+    count += array.ndim() == 4 ? array.shape(0) : 1;
+  }
+  Integers sizes({count, Index{2}});
+  std::int64_t* size = sizes.mutable_data();
+  for (const py::handle& view : views) {
+    const auto array = py::reinterpret_borrow<py::array>(view);
+    const Index at = array.ndim() - 3, batch = at == 1 ? array.shape(0) : 1;
+    for (Index i = 0; i < batch; ++i) {
+      *size++ = array.shape(at);
+      *size++ = array.shape(at + 1);
+    }
+  }
+  return sizes;
+}
+
+std::optional<Index> first_bad(const py::array& values, bool positive) {
+  const Doubles column(values);
+  for (Index i = 0; i < column.size(); ++i) {
+    const double value = column.data()[i];
+    if (!(std::isfinite(value) && (positive ? value > 0 : value >= 0))) return i;
+  }
+  return std::nullopt;
+}
+
 Column column_of(const Doubles& values, bool relative) { return {values.data(), values.size(), relative}; }
 
 void check_boxes(const Boxes& boxes, const std::vector<Image>& images) {
-  for (std::size_t i = 0; i < boxes.image.size(); ++i) {
-    const std::int32_t* w = &boxes.working[4 * i];
-    if (static_cast<std::size_t>(boxes.image[i]) >= images.size()) throw py::value_error("a box is of no image");
-    const Image& image = images[static_cast<std::size_t>(boxes.image[i])];
-    if (w[2] > image.width || w[3] > image.height) throw py::value_error("a box was resolved for another image size");
+  for (const Box& box : boxes) {
+    if (static_cast<std::size_t>(box.image) >= images.size()) throw py::value_error("a box is of no image");
+    const Image& image = images[static_cast<std::size_t>(box.image)];
+    if (box.working[2] > image.width || box.working[3] > image.height)
+      throw py::value_error("a box was resolved for another image size");
   }
 }
 
-Boxes resolve(const Doubles& coordinates, const py::object& image_index, bool per_image, int format,
-              const Integers& sizes, const Doubles& margin, bool margin_relative, const Doubles& feather,
-              bool feather_relative, const Doubles& strength, bool strength_relative) {
-  if (coordinates.ndim() != 2 || coordinates.shape(1) != 4) throw py::value_error("coordinates must be (K, 4)");
+Boxes resolve(const py::array& rows_given, const py::object& image_index, bool per_image, int format,
+              const Integers& sizes, const py::array& margins, bool margin_relative, const py::array& feathers,
+              bool feather_relative, const py::array& strengths, bool strength_relative) {
+  const Doubles coordinates(rows_given), margin(margins), feather(feathers), strength(strengths);
+  const Index columns = coordinates.ndim() == 2 ? coordinates.shape(1) : 0;
+  if (columns != 4 && columns != 5) throw py::value_error("coordinates must be (K, 4) or (K, 5)");
   const Index count = coordinates.shape(0);
+  Rows rows{coordinates.data() + columns - 4,
+            columns == 5 ? coordinates.data() : nullptr,
+            columns,
+            columns,
+            count,
+            per_image};
   std::optional<Doubles> index;  // an array made in vain costs as much as many boxes
   if (!image_index.is_none()) {
     index = image_index.cast<Doubles>();
     if (index->size() != count) throw py::value_error("image_index must be (K,)");
+    rows.image_index = index->data();
+    rows.index_step = 1;
   }
   for (const Doubles* column : {&margin, &feather, &strength})
     if (column->size() > 1 && column->size() != count) throw py::value_error("a column must be (1,) or (K,)");
-  const Rows rows{coordinates.data(), index ? index->data() : nullptr, count, per_image};
   const std::int64_t images = sizes.size() / 2;
   Boxes boxes;
   without_gil([&] {
@@ -106,11 +148,12 @@ Boxes resolve(const Doubles& coordinates, const py::object& image_index, bool pe
 }
 
 void register_boxes(py::module_& module) {
-  py::class_<Boxes>(module, "Boxes").def("__len__", [](const Boxes& b) { return b.image.size(); });
-  module.def("resolve_boxes", &resolve, py::arg("coordinates").noconvert(), py::arg("image_index"),
-             py::arg("per_image"), py::arg("box_format"), py::arg("sizes").noconvert(), py::arg("margin").noconvert(),
-             py::arg("margin_relative"), py::arg("feather").noconvert(), py::arg("feather_relative"),
-             py::arg("strength").noconvert(), py::arg("strength_relative"));
+  py::class_<Boxes>(module, "Boxes").def("__len__", [](const Boxes& b) { return b.size(); });
+  module.def("image_sizes", &image_sizes, py::arg("views"));
+  module.def("first_bad", &first_bad, py::arg("column"), py::arg("positive"));
+  module.def("resolve_boxes", &resolve, py::arg("coordinates"), py::arg("image_index"), py::arg("per_image"),
+             py::arg("box_format"), py::arg("sizes").noconvert(), py::arg("margin"), py::arg("margin_relative"),
+             py::arg("feather"), py::arg("feather_relative"), py::arg("strength"), py::arg("strength_relative"));
 }
 
 void register_operations(py::module_& module) {
@@ -121,8 +164,8 @@ void register_operations(py::module_& module) {
         const std::vector<Image> images = images_of(views);
         check_boxes(boxes, images);
         const std::vector<std::int64_t> radii(radius.data(), radius.data() + radius.size());
-        for (const std::int32_t row : boxes.row)
-          if (radii.size() > 1 && static_cast<std::size_t>(row) >= radii.size())
+        for (const Box& box : boxes)
+          if (radii.size() > 1 && static_cast<std::size_t>(box.row) >= radii.size())
             throw py::value_error("radius must be (0,), (1,) or one per row");
         without_gil([&] {
           blur(images, boxes, static_cast<Mask::Shape>(shape), radii, static_cast<Border>(border), direct, threads);
@@ -292,6 +335,13 @@ void register_device(py::module_& module) {
 
 void register_build(py::module_& module) {
   module.def("available_processors", &available_processors);
+  module.def(
+      "environment",
+      [](const char* name) {
+        const char* value = std::getenv(name);
+        return py::reinterpret_steal<py::str>(PyUnicode_DecodeFSDefault(value != nullptr ? value : ""));
+      },
+      py::arg("name"));
   module.def("build_info", [] {
     py::dict info;
     info["compiler"] = FASTBLUR_COMPILER;

@@ -25,10 +25,10 @@ std::string number(double value) {
   std::string place = "row " + std::to_string(row);
   if (rows.per_image) {  // rows of one image follow one another
     std::int64_t first = row;
-    while (first > 0 && rows.image_index[first - 1] == rows.image_index[row]) --first;
-    place = "image " + number(rows.image_index[row]) + ", row " + std::to_string(row - first);
+    while (first > 0 && rows.image(first - 1) == rows.image(row)) --first;
+    place = "image " + number(rows.image(row)) + ", row " + std::to_string(row - first);
   }
-  const double* c = rows.coordinates + 4 * row;
+  const double* c = rows.at(row);
   throw std::invalid_argument("boxes: " + place + " [" + number(c[0]) + ", " + number(c[1]) + ", " + number(c[2]) +
                               ", " + number(c[3]) + "] " + why);
 }
@@ -38,16 +38,9 @@ std::string number(double value) {
 Boxes resolve_boxes(const Rows& rows, BoxFormat format, const std::int64_t* sizes, std::int64_t images,
                     const Column& margin, const Column& feather, const Column& strength) {
   Boxes boxes;
-  const auto capacity = static_cast<std::size_t>(rows.count);
-  boxes.image.reserve(capacity);
-  boxes.row.reserve(capacity);
-  boxes.working.reserve(4 * capacity);
-  boxes.marked.reserve(4 * capacity);
-  boxes.feather.reserve(capacity);
-  boxes.strength.reserve(capacity);
-
+  boxes.reserve(static_cast<std::size_t>(rows.count));
   for (std::int64_t row = 0; row < rows.count; ++row) {
-    const double* c = rows.coordinates + 4 * row;
+    const double* c = rows.at(row);
     double x1 = c[0], y1 = c[1], x2 = c[2], y2 = c[3];
     if (!(std::isfinite(x1) && std::isfinite(y1) && std::isfinite(x2) && std::isfinite(y2)))
       refuse(rows, row, "holds NaN or infinity; coordinates must be finite");
@@ -68,7 +61,7 @@ Boxes resolve_boxes(const Rows& rows, BoxFormat format, const std::int64_t* size
 
     std::int64_t image = 0;
     if (rows.image_index != nullptr) {
-      const double index = rows.image_index[row];
+      const double index = rows.image(row);
       if (!(std::floor(index) == index))
         refuse(rows, row, "names image " + number(index) + "; an image index must be a whole number");
       if (!(index >= 0 && index < static_cast<double>(images)))
@@ -90,12 +83,13 @@ Boxes resolve_boxes(const Rows& rows, BoxFormat format, const std::int64_t* size
     const double wx2 = std::min(mx2 + f, image_width), wy2 = std::min(my2 + f, image_height);
     if (!(wx1 < wx2 && wy1 < wy2)) continue;
 
-    boxes.image.push_back(static_cast<std::int32_t>(image));
-    boxes.row.push_back(static_cast<std::int32_t>(row));
-    for (const double v : {wx1, wy1, wx2, wy2}) boxes.working.push_back(static_cast<std::int32_t>(v));
-    for (const double v : {mx1, my1, mx2, my2}) boxes.marked.push_back(v);
-    boxes.feather.push_back(static_cast<std::int32_t>(std::min(f, 2147483647.0)));
-    boxes.strength.push_back(amount);
+    const auto whole = [](auto v) { return static_cast<std::int32_t>(v); };
+    boxes.push_back({whole(image),
+                     whole(row),
+                     whole(std::min(f, 2147483647.0)),
+                     {whole(wx1), whole(wy1), whole(wx2), whole(wy2)},
+                     {mx1, my1, mx2, my2},
+                     amount});
   }
   return boxes;
 }
@@ -105,28 +99,30 @@ std::int64_t cells_along(std::int64_t length, double block) {
   return std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(length) / least));
 }
 
-std::vector<std::int32_t> overlap_levels(const std::int32_t* image, const std::int32_t* working, std::int64_t count) {
+std::vector<std::int32_t> overlap_levels(const Boxes& boxes) {
   constexpr std::size_t kFew = 256;
   constexpr std::int32_t kCells = 64;  // of the grid, along each axis
-  std::vector<std::int32_t> level(static_cast<std::size_t>(count), 0);
-  if (count == 0) return level;
-  // The boxes image by image: those of image i are boxes[begin[i]] .. boxes[begin[i + 1] - 1].
-  std::vector<std::size_t> begin(static_cast<std::size_t>(*std::max_element(image, image + count)) + 2, 0);
-  for (std::int64_t i = 0; i < count; ++i) ++begin[static_cast<std::size_t>(image[i]) + 1];
+  std::vector<std::int32_t> level(boxes.size(), 0);
+  if (boxes.empty()) return level;
+  // The boxes image by image: those of image i are order[begin[i]] .. order[begin[i + 1] - 1].
+  std::size_t images = 0;
+  for (const Box& box : boxes) images = std::max(images, static_cast<std::size_t>(box.image) + 1);
+  std::vector<std::size_t> begin(images + 1, 0);
+  for (const Box& box : boxes) ++begin[static_cast<std::size_t>(box.image) + 1];
   std::partial_sum(begin.begin(), begin.end(), begin.begin());
-  std::vector<std::int64_t> boxes(static_cast<std::size_t>(count));
+  std::vector<std::size_t> order(boxes.size());
   std::vector<std::size_t> next_box(begin.begin(), begin.end() - 1);
-  for (std::int64_t i = 0; i < count; ++i) boxes[next_box[static_cast<std::size_t>(image[i])]++] = i;
+  for (std::size_t i = 0; i < boxes.size(); ++i) order[next_box[static_cast<std::size_t>(boxes[i].image)]++] = i;
 
   for (std::size_t of_image = 0; of_image + 1 < begin.size(); ++of_image) {
-    const std::int64_t* const first = &boxes[0] + begin[of_image];
-    const std::int64_t* const last = &boxes[0] + begin[of_image + 1];
+    const std::size_t* const first = &order[0] + begin[of_image];
+    const std::size_t* const last = &order[0] + begin[of_image + 1];
     const auto members = static_cast<std::size_t>(last - first);
     if (members <= kFew) {
       // All pairs, without a branch, over arrays that the compiler can take several of at once.
       std::int32_t x1[kFew], y1[kFew], x2[kFew], y2[kFew], above[kFew];
       for (std::size_t i = 0; i < members; ++i) {
-        const std::int32_t* w = working + 4 * first[i];
+        const std::int32_t* w = boxes[first[i]].working;
         x1[i] = w[0], y1[i] = w[1], x2[i] = w[2], y2[i] = w[3];
         std::int32_t own = 0;
         for (std::size_t j = 0; j < i; ++j) {
@@ -134,19 +130,19 @@ std::vector<std::int32_t> overlap_levels(const std::int32_t* image, const std::i
           own = std::max(own, meet ? above[j] : 0);
         }
         above[i] = own + 1;
-        level[static_cast<std::size_t>(first[i])] = own;
+        level[first[i]] = own;
       }
       continue;
     }
     std::int32_t right = 1, bottom = 1;
-    for (const std::int64_t* i = first; i != last; ++i) {
-      right = std::max(right, working[4 * *i + 2]);
-      bottom = std::max(bottom, working[4 * *i + 3]);
+    for (const std::size_t* i = first; i != last; ++i) {
+      right = std::max(right, boxes[*i].working[2]);
+      bottom = std::max(bottom, boxes[*i].working[3]);
     }
     const std::int32_t width = (right - 1) / kCells + 1, height = (bottom - 1) / kCells + 1;
     std::vector<std::int32_t> next(kCells * kCells, 0);  // the level that the next box in a cell gets
-    for (const std::int64_t* i = first; i != last; ++i) {
-      const std::int32_t* w = working + 4 * *i;
+    for (const std::size_t* i = first; i != last; ++i) {
+      const std::int32_t* w = boxes[*i].working;
       const std::int32_t left = w[0] / width, end_x = (w[2] - 1) / width;
       const std::int32_t top = w[1] / height, end_y = (w[3] - 1) / height;
       std::int32_t own = 0;
@@ -155,7 +151,7 @@ std::vector<std::int32_t> overlap_levels(const std::int32_t* image, const std::i
           own = std::max(own, next[static_cast<std::size_t>(y * kCells + x)]);
       for (std::int32_t y = top; y <= end_y; ++y)
         for (std::int32_t x = left; x <= end_x; ++x) next[static_cast<std::size_t>(y * kCells + x)] = own + 1;
-      level[static_cast<std::size_t>(*i)] = own;
+      level[*i] = own;
     }
   }
   return level;

@@ -18,28 +18,33 @@ struct Column {
 };
 
 struct Rows {
-  const double* coordinates;  // (count, 4)
-  const double* image_index;  // (count,), or null: all rows belong to image 0
+  const double* coordinates;      // four of each row
+  const double* image_index;      // one of each row, or null: all belong to image 0
+  std::int64_t step, index_step;  // from one row to the next
   std::int64_t count;
   bool per_image;  // the caller gave the rows image by image, and knows them so
+  const double* at(std::int64_t row) const { return coordinates + row * step; }
+  double image(std::int64_t row) const { return image_index[row * index_step]; }
 };
 
-// What is left to do, in row order, as a struct of arrays: rows that do nothing are not in it.
-struct Boxes {
-  std::vector<std::int32_t> image, row;
-  std::vector<std::int32_t> working;  // (K, 4): x1, y1, x2, y2, clipped to the image
-  std::vector<double> marked;         // (K, 4): x1, y1, x2, y2 after margin and outward rounding; may leave the image
-  std::vector<std::int32_t> feather;  // f = ceil(feather)
-  std::vector<double> strength;       // sigma or block size, in pixels
+struct Box {
+  std::int32_t image, row;
+  std::int32_t feather;     // f = ceil(feather)
+  std::int32_t working[4];  // x1, y1, x2, y2, clipped to the image
+  double marked[4];         // x1, y1, x2, y2 after margin and outward rounding; may leave the image
+  double strength;          // sigma or block size, in pixels
 };
+
+// What is left to do, in row order: rows that do nothing are not in it.
+using Boxes = std::vector<Box>;
 
 // Cells of a mosaic along a side of so many pixels: as many of at least ceil(block) pixels as fit, and at least one.
 std::int64_t cells_along(std::int64_t length, double block);
 
 // A box's level is above that of every earlier box of its image that it overlaps: boxes of one level may be done in
 // any order. Where an image has many boxes they are compared through a grid, and those that share a cell count as
-// overlapping. `image` is (count,), `working` (count, 4).
-std::vector<std::int32_t> overlap_levels(const std::int32_t* image, const std::int32_t* working, std::int64_t count);
+// overlapping.
+std::vector<std::int32_t> overlap_levels(const Boxes& boxes);
 
 // Raises std::invalid_argument that names the row. `sizes` is (images, 2): height, width.
 Boxes resolve_boxes(const Rows& rows, BoxFormat format, const std::int64_t* sizes, std::int64_t images,

@@ -113,19 +113,18 @@ class Planner {
     return static_cast<std::int64_t>(at);
   }
 
-  // Calls `choose(item, i)` for each box, then `launch(group)` for the boxes that can be launched together: by level,
+  // Calls `choose(item, box)` for each box, then `launch(group)` for the boxes that can be launched together: by level,
   // then path, then specialisation.
   template <class Choose, class Launch>
   DevicePlan plan(const Boxes& boxes, const Choose& choose, const Launch& launch) {
-    const std::size_t count = boxes.image.size();
-    const std::vector<std::int32_t> level =
-        overlap_levels(boxes.image.data(), boxes.working.data(), static_cast<std::int64_t>(count));
+    const std::size_t count = boxes.size();
+    const std::vector<std::int32_t> level = overlap_levels(boxes);
     std::vector<Item> items(count);
     std::vector<const Item*> order(count);
     for (std::size_t i = 0; i < count; ++i) {
       Item& item = items[i];
-      open(boxes, i, item);
-      choose(item, i);
+      open(boxes[i], item);
+      choose(item, boxes[i]);
       item.key = (level[i] * std::int64_t{kPaths} + item.path) * kVariants + item.variant.index();
       order[i] = &item;
     }
@@ -208,18 +207,18 @@ class Planner {
  private:
   static constexpr int kPaths = 4, kVariants = 8;
 
-  void open(const Boxes& boxes, std::size_t i, Item& item) const {
-    const auto image = static_cast<std::size_t>(boxes.image[i]);
-    const std::int32_t* working = &boxes.working[4 * i];
+  void open(const Box& box, Item& item) const {
+    const auto image = static_cast<std::size_t>(box.image);
+    const std::int32_t* working = box.working;
     if (image >= images_.records.size()) throw std::invalid_argument("a box is of no image");
     if (working[3] > images_.sizes[2 * image] || working[2] > images_.sizes[2 * image + 1])
       throw std::invalid_argument("a box was resolved for another image size");
-    item.record.image = boxes.image[i];
+    item.record.image = box.image;
     std::copy_n(working, 4, item.record.working);
-    item.record.feather = boxes.feather[i];
+    item.record.feather = box.feather;
     item.record.radius = -1;
-    item.record.strength = boxes.strength[i];
-    std::copy_n(&boxes.marked[4 * i], 4, item.record.marked);
+    item.record.strength = box.strength;
+    std::copy_n(box.marked, 4, item.record.marked);
     item.width = working[2] - working[0];
     item.height = working[3] - working[1];
     item.channels = images_.records[image].channels;
@@ -420,9 +419,9 @@ DevicePlan plan_device_blur(const DeviceSizes& sizes, const DeviceImages& images
                             const std::vector<std::int64_t>& radius, Border border, bool direct) {
   const Blur blur(sizes, border, direct);
   Planner planner(sizes, images, shape, border);
-  const auto choose = [&](Item& item, std::size_t i) {
+  const auto choose = [&](Item& item, const Box& box) {
     if (!radius.empty()) {
-      const std::size_t row = radius.size() == 1 ? 0 : static_cast<std::size_t>(boxes.row[i]);
+      const std::size_t row = radius.size() == 1 ? 0 : static_cast<std::size_t>(box.row);
       const std::int64_t most = std::numeric_limits<std::int32_t>::max();
       item.record.radius = static_cast<std::int32_t>(std::min(radius.at(row), most));
     }
@@ -434,7 +433,7 @@ DevicePlan plan_device_blur(const DeviceSizes& sizes, const DeviceImages& images
 DevicePlan plan_device_pixelate(const DeviceSizes& sizes, const DeviceImages& images, const Boxes& boxes, int shape) {
   enum Path { kStrips, kBands };  // several cells to a block, or several blocks to a cell
   Planner planner(sizes, images, shape);
-  const auto choose = [&](Item& item, std::size_t) {
+  const auto choose = [&](Item& item, const Box&) {
     const Cells cells(item);
     const bool large = cells.width > sizes.widest || cells.width * cells.height > sizes.largest;
     item.path = large ? kBands : kStrips;
@@ -465,7 +464,7 @@ DevicePlan plan_device_fill(const DeviceSizes& sizes, const DeviceImages& images
                             const std::array<double, 16>& values) {
   Planner planner(sizes, images, shape);
   const std::int64_t at = planner.reserve(values.data(), sizeof values);
-  const auto choose = [&](Item& item, std::size_t) {
+  const auto choose = [&](Item& item, const Box&) {
     item.detail = at + static_cast<std::int64_t>(4 * sizeof(double)) * static_cast<int>(item.variant.dtype);
   };
   const auto tiles = [&](const Item& item) {
@@ -480,17 +479,16 @@ DevicePlan plan_device_copy(const DeviceSizes& sizes, const DeviceImages& images
   for (std::size_t i = 0; i < images.records.size(); ++i) {
     const std::int64_t height = images.sizes[2 * i], width = images.sizes[2 * i + 1];
     if (height == 0 || width == 0) continue;
-    whole.image.push_back(static_cast<std::int32_t>(i));
-    for (const std::int64_t edge : {std::int64_t{0}, std::int64_t{0}, width, height}) {
-      whole.working.push_back(static_cast<std::int32_t>(edge));
-      whole.marked.push_back(static_cast<double>(edge));
-    }
-    whole.feather.push_back(0);
-    whole.strength.push_back(0);
+    Box box{};
+    box.image = static_cast<std::int32_t>(i);
+    box.working[2] = static_cast<std::int32_t>(width);
+    box.working[3] = static_cast<std::int32_t>(height);
+    std::copy_n(box.working, 4, box.marked);
+    whole.push_back(box);
   }
   Planner planner(sizes, images);
   const std::int64_t at = planner.reserve(sources.records.data(), sources.records.size() * sizeof(DeviceImage));
-  const auto choose = [&](Item& item, std::size_t) {
+  const auto choose = [&](Item& item, const Box&) {
     item.detail = at + static_cast<std::int64_t>(sizeof(DeviceImage)) * item.record.image;
   };
   const auto tiles = [&](const Item& item) {

@@ -126,12 +126,12 @@ Ahead ahead_of(const Image& image, const std::int32_t* box) {
   return {p.origin, p.height, p.row_stride, extent};
 }
 
-Mask mask_of(const Boxes& boxes, Index box, Mask::Shape shape, const Planes& planes) {
-  const double* marked = &boxes.marked[static_cast<std::size_t>(4 * box)];
-  const std::int32_t* working = &boxes.working[static_cast<std::size_t>(4 * box)];
+Mask mask_of(const Box& box, Mask::Shape shape, const Planes& planes) {
+  const double* marked = box.marked;
+  const std::int32_t* working = box.working;
   Mask mask;
   mask.shape = shape;
-  mask.feather = boxes.feather[static_cast<std::size_t>(box)];
+  mask.feather = box.feather;
   mask.x1 = marked[0] - working[0];
   mask.y1 = marked[1] - working[1];
   mask.x2 = marked[2] - working[0];
@@ -260,17 +260,18 @@ struct Call {
   Mask::Shape shape;
   const Kernels& kernels;
 
-  Index count() const { return static_cast<Index>(boxes.image.size()); }
-  Index image_index(Index box) const { return boxes.image[static_cast<std::size_t>(box)]; }
+  Index count() const { return static_cast<Index>(boxes.size()); }
+  const Box& at(Index box) const { return boxes[static_cast<std::size_t>(box)]; }
+  Index image_index(Index box) const { return at(box).image; }
   const Image& image(Index box) const { return images[static_cast<std::size_t>(image_index(box))]; }
-  const std::int32_t* working(Index box) const { return &boxes.working[static_cast<std::size_t>(4 * box)]; }
-  double strength(Index box) const { return boxes.strength[static_cast<std::size_t>(box)]; }
+  const std::int32_t* working(Index box) const { return at(box).working; }
+  double strength(Index box) const { return at(box).strength; }
   double samples(Index box) const {
     const std::int32_t* w = working(box);
     return static_cast<double>(w[2] - w[0]) * static_cast<double>(w[3] - w[1]) *
            static_cast<double>(image(box).channels);
   }
-  Mask mask(Index box, const Planes& planes) const { return mask_of(boxes, box, shape, planes); }
+  Mask mask(Index box, const Planes& planes) const { return mask_of(at(box), shape, planes); }
 };
 
 class Blur final : public Operation {
@@ -316,7 +317,7 @@ class Blur final : public Operation {
     return {n, sigma, radius, border_, static_cast<int>(accuracy)};
   }
   static bool identity(const Axis& axis) { return !axis.spline && axis.kernel.taps == 1; }
-  std::size_t row(Index box) const { return static_cast<std::size_t>(call_.boxes.row[static_cast<std::size_t>(box)]); }
+  std::size_t row(Index box) const { return static_cast<std::size_t>(call_.at(box).row); }
   BlurJob prepare(const Plane& plane, const Planes& planes, Index box, Ahead& ahead) const {
     const AxisKey y = key(box, plane.height, true);
     const Axis& v = this_worker().axis(y);
@@ -457,7 +458,7 @@ class Schedule {
     for (std::size_t i = 0; i < samples.size(); ++i) single_[i] = samples[i] <= piece_of(total);
     std::vector<std::int32_t> level(static_cast<std::size_t>(count), 0);
     if (std::find(single_.begin(), single_.end(), false) == single_.end()) return level;
-    level = overlap_levels(call_.boxes.image.data(), call_.boxes.working.data(), count);
+    level = overlap_levels(call_.boxes);
     for (Index box = 0; box < count; ++box)
       if (single_[image_of(box)]) level[static_cast<std::size_t>(box)] = 0;
     return level;

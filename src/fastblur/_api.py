@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from fastblur import _core, cuda
-from fastblur._boxes import BOX_FORMATS, Floats, parse_column, parse_kernel_size, parse_relative, parse_rows, resolve
+from fastblur._boxes import BOX_FORMATS, Reals, parse_column, parse_kernel_size, parse_relative, parse_rows
 from fastblur._images import Batch, fill_value, open_images
 from fastblur._threads import checked_threads, get_num_threads
 
@@ -22,6 +22,7 @@ SHAPES = {"rectangle": 0, "ellipse": 1}
 BORDER_MODES = {"reflect": 0, "symmetric": 1, "replicate": 2}
 METHODS = {"auto": 0, "direct": 1}
 _NO_RADIUS = np.zeros(0, np.int64)
+_NO_STRENGTH = (np.zeros(0), False)
 
 
 def gaussian_blur(
@@ -207,8 +208,7 @@ class _Call:
         num_threads: int | None,
     ) -> None:
         self.shape = _one_of("shape", shape, SHAPES)
-        _one_of("box_format", box_format, BOX_FORMATS)
-        self.box_format = box_format
+        self.box_format = _one_of("box_format", box_format, BOX_FORMATS)
         self.relative = parse_relative(relative, names)
         self.threads = 0 if num_threads is None else checked_threads("num_threads", num_threads)
         self.batch: Batch | DeviceBatch
@@ -223,18 +223,19 @@ class _Call:
         self.margin = self._column("margin", margin, positive=False)
         self.feather = self._column("feather", feather, positive=False)
 
-    def _column(self, name: str, value: Any, *, positive: bool) -> tuple[Floats, bool]:
+    def _column(self, name: str, value: Any, *, positive: bool) -> tuple[Reals, bool]:
         return parse_column(name, value, self.count, cuda.to_host, positive=positive), name in self.relative
 
-    def strength(self, name: str, value: Any) -> tuple[Floats, bool]:
+    def strength(self, name: str, value: Any) -> tuple[Reals, bool]:
         """Sigma or block size: its values, and whether they are fractions of the box."""
         return self._column(name, value, positive=True)
 
-    def resolve(self, strength: tuple[Floats, bool] | None = None) -> _core.Boxes:
-        """The boxes in pixels."""
-        if strength is None:
-            return resolve(self.rows, self.sizes, self.box_format, self.margin, self.feather)
-        return resolve(self.rows, self.sizes, self.box_format, self.margin, self.feather, strength)
+    def resolve(self, strength: tuple[Reals, bool] = _NO_STRENGTH) -> _core.Boxes:
+        """The boxes in pixels, by the contract; ValueError names the row that cannot be."""
+        rows, per_box = self.rows, (*self.margin, *self.feather, *strength)
+        return _core.resolve_boxes(
+            rows.coordinates, rows.image_index, rows.per_image, self.box_format, self.sizes, *per_box
+        )
 
 
 def _one_of(name: str, value: Any, accepted: dict[str, int]) -> int:

@@ -11,21 +11,20 @@ import numpy.typing as npt
 
 from fastblur import _core
 
-Floats = npt.NDArray[np.float64]
+Reals = npt.NDArray[Any]  # of any integer or floating dtype: the core takes them as float64
 ToHost = Callable[[Any], Any]
 
 BOX_FORMATS = {"xyxy": 0, "xywh": 1, "cxcywh": 2}
 _KERNEL_LIMIT = 2**62
-_NONE = np.zeros(0)
 _ZERO = np.zeros(1)
 
 
 class Rows:
-    """Box coordinates (K, 4), and which image each belongs to."""
+    """Box coordinates (K, 4), and which image each belongs to; or both as (K, 5), the image index first."""
 
     __slots__ = ("coordinates", "image_index", "per_image")
 
-    def __init__(self, coordinates: Floats, image_index: Floats | None, per_image: bool = False) -> None:
+    def __init__(self, coordinates: Reals, image_index: Reals | None = None, per_image: bool = False) -> None:
         self.coordinates, self.image_index, self.per_image = coordinates, image_index, per_image
 
     def __len__(self) -> int:
@@ -44,25 +43,25 @@ def parse_rows(boxes: Any, sizes: npt.NDArray[np.int64], batched: bool, box_form
     if isinstance(boxes, (list, tuple)) and _is_per_image(boxes):
         if len(boxes) != count:
             raise ValueError(f"boxes has {len(boxes)} entries; accepted: one per image, {count} in all")
-        return _concatenated([_float_array(entry, f"boxes[{i}]", to_host) for i, entry in enumerate(boxes)])
+        return _concatenated([_real_array(entry, f"boxes[{i}]", to_host) for i, entry in enumerate(boxes)])
 
-    array = _float_array(boxes, "boxes", to_host)
+    array = _real_array(boxes, "boxes", to_host)
     if array.ndim == 3 and array.shape[2] == 4:
         if array.shape[0] != count:
             raise ValueError(f"boxes has shape {array.shape}; accepted: one entry per image, ({count}, K, 4)")
         index = np.repeat(np.arange(count, dtype=np.float64), array.shape[1])
-        return Rows(np.ascontiguousarray(array.reshape(-1, 4)), index, per_image=True)
+        return Rows(array.reshape(-1, 4), index, per_image=True)
     if array.ndim == 2 and array.shape[1] == 5:
-        return Rows(np.ascontiguousarray(array[:, 1:]), np.ascontiguousarray(array[:, 0]))
+        return Rows(array)
     if array.size == 0 and array.ndim <= 2:
-        return Rows(np.zeros((0, 4)), None)
+        return Rows(np.zeros((0, 4)))
     if array.ndim == 2 and array.shape[1] == 4:
         if batched:
             raise ValueError(
                 f"boxes has shape {array.shape}, which does not say which of the {count} images a row belongs to; "
                 "write rows [image_index, x1, y1, x2, y2] of shape (K, 5), or a list with one (K, 4) array per image"
             )
-        return Rows(np.ascontiguousarray(array), None)
+        return Rows(array)
     if array.shape == (4,):
         raise ValueError("boxes has shape (4,); for one box write a row of it, of shape (1, 4): [[x1, y1, x2, y2]]")
     raise ValueError(
@@ -83,8 +82,8 @@ def parse_relative(relative: Any, names: Sequence[str]) -> frozenset[str]:
     raise TypeError(f"relative is {relative!r}; accepted: True, False or a tuple of names among {', '.join(names)}")
 
 
-def parse_column(name: str, value: Any, count: int, to_host: ToHost, *, positive: bool) -> Floats:
-    """A scalar as shape (1,), or one value per box as shape (count,): finite, and positive or at least not negative."""
+def parse_column(name: str, value: Any, count: int, to_host: ToHost, *, positive: bool) -> Reals:
+    """A scalar, or one value per box: finite, and positive or at least not negative."""
     bound = "greater than 0" if positive else "0 or greater"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if value == 0 and not positive:
@@ -94,16 +93,14 @@ def parse_column(name: str, value: Any, count: int, to_host: ToHost, *, positive
         if not 0 < value < math.inf:
             raise ValueError(f"{name} is {value}; accepted: finite and {bound}")
         return np.array([value], np.float64)
-    column = _float_array(value, name, to_host)
+    column = _real_array(value, name, to_host)
     if column.ndim > 1 or (column.ndim == 1 and len(column) != count):
         raise ValueError(f"{name} has shape {column.shape}; accepted: a scalar, or one value per box, ({count},)")
-    flat = np.ascontiguousarray(column.reshape(-1))
-    good = np.isfinite(flat) & ((flat > 0) if positive else (flat >= 0))
-    if not good.all():
-        bad = int(np.argmin(good))
+    bad = _core.first_bad(column, positive)
+    if bad is not None:
         where = f"{name}[{bad}]" if column.ndim else name
-        raise ValueError(f"{where} is {flat[bad]}; accepted: finite and {bound}")
-    return flat
+        raise ValueError(f"{where} is {np.float64(column.flat[bad])}; accepted: finite and {bound}")
+    return column
 
 
 def parse_kernel_size(kernel_size: Any, count: int, to_host: ToHost) -> npt.NDArray[np.int64]:
@@ -124,20 +121,6 @@ def parse_kernel_size(kernel_size: Any, count: int, to_host: ToHost) -> npt.NDAr
     return np.ascontiguousarray((flat.astype(np.int64) - 1) // 2)
 
 
-def resolve(
-    rows: Rows,
-    sizes: npt.NDArray[np.int64],
-    box_format: str,
-    margin: tuple[Floats, bool],
-    feather: tuple[Floats, bool],
-    strength: tuple[Floats, bool] = (_NONE, False),
-) -> _core.Boxes:
-    """Rows to pixels, by the contract; ValueError names the row that cannot be."""
-    return _core.resolve_boxes(
-        rows.coordinates, rows.image_index, rows.per_image, BOX_FORMATS[box_format], sizes, *margin, *feather, *strength
-    )
-
-
 def _is_per_image(boxes: Sequence[Any]) -> bool:
     """Whether each entry is the boxes of an image, (Ki, 4) or empty, rather than one row of numbers.
 
@@ -152,22 +135,22 @@ def _is_per_image(boxes: Sequence[Any]) -> bool:
     return len(boxes) > 0 and hasattr(boxes[0], "__len__")
 
 
-def _concatenated(entries: list[Floats]) -> Rows:
+def _concatenated(entries: list[Reals]) -> Rows:
     for i, entry in enumerate(entries):
         if entry.size and (entry.ndim != 2 or entry.shape[1] != 4):
             raise ValueError(f"boxes[{i}] has shape {entry.shape}; accepted: (K, 4), or empty")
     if len(entries) == 1 and entries[0].size:
-        return Rows(np.ascontiguousarray(entries[0]), np.zeros(len(entries[0])), per_image=True)
+        return Rows(entries[0], np.zeros(len(entries[0])), per_image=True)
     counts = [len(entry) if entry.size else 0 for entry in entries]
     full = [entry for entry in entries if entry.size]
     coordinates = np.concatenate(full) if full else np.zeros((0, 4))
     index = np.repeat(np.arange(len(entries), dtype=np.float64), counts)
-    return Rows(np.ascontiguousarray(coordinates), index, per_image=True)
+    return Rows(coordinates, index, per_image=True)
 
 
-def _float_array(value: Any, name: str, to_host: ToHost) -> Floats:
+def _real_array(value: Any, name: str, to_host: ToHost) -> Reals:
     if type(value) is np.ndarray and value.dtype.kind in "iuf":
-        return value.astype(np.float64, copy=False)
+        return value
     if getattr(value, "requires_grad", False):
         raise TypeError(f"{name} is a tensor with requires_grad=True; accepted: one without, such as {name}.detach()")
     if isinstance(value, (list, tuple)) and value and hasattr(value[0], "detach"):
@@ -180,4 +163,4 @@ def _float_array(value: Any, name: str, to_host: ToHost) -> Floats:
         if array.size == 0:
             return np.zeros(array.shape)
         raise TypeError(f"{name} has dtype {array.dtype}; accepted: real numbers")
-    return array.astype(np.float64, copy=False)
+    return array

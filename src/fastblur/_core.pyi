@@ -8,17 +8,24 @@ import numpy.typing as npt
 class Boxes:
     def __len__(self) -> int: ...
 
+# The (height, width) of every image of views with axes (N,) H, W, C, a batch counting as its N images.
+def image_sizes(views: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]: ...
+
+# The first value that is not finite, or not positive or at least not negative; None where all are good.
+def first_bad(column: npt.NDArray[Any], positive: bool) -> int | None: ...
+
+# `coordinates` are (K, 4) with `image_index`, or None: all belong to image 0; or (K, 5) with the image index first.
 def resolve_boxes(
-    coordinates: npt.NDArray[np.float64],
-    image_index: npt.NDArray[np.float64] | None,
+    coordinates: npt.NDArray[Any],
+    image_index: npt.NDArray[Any] | None,
     per_image: bool,
     box_format: int,
     sizes: npt.NDArray[np.int64],
-    margin: npt.NDArray[np.float64],
+    margin: npt.NDArray[Any],
     margin_relative: bool,
-    feather: npt.NDArray[np.float64],
+    feather: npt.NDArray[Any],
     feather_relative: bool,
-    strength: npt.NDArray[np.float64],
+    strength: npt.NDArray[Any],
     strength_relative: bool,
 ) -> Boxes: ...
 def gaussian_blur(
@@ -85,4 +92,7 @@ def plan_device_fill(
 ) -> DevicePlan: ...
 def plan_device_copy(sizes: DeviceSizes, images: DeviceImages, sources: DeviceImages) -> DevicePlan: ...
 def available_processors() -> int: ...
+
+# The value of an environment variable, or "".
+def environment(name: str) -> str: ...
 def build_info() -> dict[str, Any]: ...

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastblur._layout import image_axes, resolve_layout
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from fastblur import _core
+from fastblur._layout import IMAGE_AXES, resolve_layout
 
 View = npt.NDArray[Any]
 DTYPES = ("uint8", "uint16", "float16", "float32")
@@ -58,8 +56,7 @@ def open_images(images: Any, layout: str | None, out: Any) -> Batch:
         if is_sequence(out):
             raise TypeError(f"out is a {type(out).__name__}; accepted for {_kind(images)}: an array of its own kind")
         entry = _open(images, layout, out, None)
-        sizes = image_sizes([(entry.source.shape, entry.layout)])
-        return Batch([entry.view], sizes, "N" in entry.layout, entry.result, _copies([entry], out))
+        return _batch([entry], "N" in entry.layout, entry.result, out)
 
     if out is not None and (not is_sequence(out) or len(out) != len(images)):
         received = f"{len(out)} arrays" if is_sequence(out) else f"a {type(out).__name__}"
@@ -68,17 +65,15 @@ def open_images(images: Any, layout: str | None, out: Any) -> Batch:
     if out is not None:
         _check_overlaps(entries)
     result = out if out is not None else [entry.result for entry in entries]
-    sizes = image_sizes([(entry.source.shape, entry.layout) for entry in entries])
-    return Batch([entry.view for entry in entries], sizes, True, result, _copies(entries, out))
+    return _batch(entries, True, result, out)
 
 
-def image_sizes(arrays: Sequence[tuple[Sequence[int], str]]) -> npt.NDArray[np.int64]:
-    """The (height, width) of every image of arrays of (shape, layout), a batch counting as its N images."""
-    rows = [(shape[layout.index("H")], shape[layout.index("W")]) for shape, layout in arrays]
-    sizes = np.array(rows, np.int64).reshape(-1, 2)
-    if all(layout[0] != "N" for _, layout in arrays):
-        return sizes
-    return sizes.repeat([shape[0] if layout[0] == "N" else 1 for shape, layout in arrays], axis=0)
+def _batch(entries: list[_Entry], batched: bool, result: Any, out: Any) -> Batch:
+    views = [entry.view for entry in entries]
+    copies = []  # without `out` they are made already
+    if out is not None:
+        copies = [(entry.target, entry.source) for entry in entries if not _same_memory(entry.target, entry.source)]
+    return Batch(views, _core.image_sizes(views), batched, result, copies)
 
 
 @dataclass
@@ -88,12 +83,6 @@ class _Entry:
     target: npt.NDArray[Any]  # what is written; the source itself in place
     view: View  # target, with axes (N,) H, W, C
     result: Any
-
-
-def _copies(entries: Sequence[_Entry], out: Any) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
-    if out is None:  # the copies are made already
-        return []
-    return [(entry.target, entry.source) for entry in entries if not _same_memory(entry.target, entry.source)]
 
 
 def _open(image: Any, layout: str | None, out: Any, element: int | None) -> _Entry:
@@ -106,7 +95,7 @@ def _open(image: Any, layout: str | None, out: Any, element: int | None) -> _Ent
         target, result = _copy(image, source, torch_like)
     else:
         target, result = _check_out(image, source, out, name, out_name), out
-    view = target.transpose(image_axes(layout))
+    view = target.transpose(IMAGE_AXES[layout])
     if "C" not in layout:
         view = view[..., np.newaxis]
     return _Entry(layout, source, target, view, result)
@@ -115,7 +104,7 @@ def _open(image: Any, layout: str | None, out: Any, element: int | None) -> _Ent
 def _as_numpy(image: Any, name: str) -> tuple[npt.NDArray[Any], bool]:
     """`image` as a NumPy array over the same memory, and whether it is a torch tensor."""
     if isinstance(image, np.ndarray):
-        return image.view(np.ndarray), False
+        return image if type(image) is np.ndarray else image.view(np.ndarray), False
     if is_torch(image):
         return _torch_as_numpy(image, name), True
     if not hasattr(image, "__dlpack__") or not hasattr(image, "__dlpack_device__"):
@@ -180,13 +169,15 @@ class _Later:
 
 
 def _check_out(image: Any, source: npt.NDArray[Any], out: Any, name: str, out_name: str) -> npt.NDArray[Any]:
-    target, torch_like = (source, is_torch(image)) if out is image else _as_numpy(out, out_name)
-    if is_torch(image) != torch_like or isinstance(image, np.ndarray) != isinstance(out, np.ndarray):
-        raise TypeError(f"{out_name} is {_kind(out)}; accepted for {_kind(image)}: an array of its own kind")
-    if target.dtype != source.dtype:
-        raise TypeError(f"{out_name} has dtype {target.dtype}; accepted: {source.dtype}, that of {name}")
-    if target.shape != source.shape:
-        raise ValueError(f"{out_name} has shape {target.shape}; accepted: {source.shape}, that of {name}")
+    target = source
+    if out is not image:
+        target, torch_like = _as_numpy(out, out_name)
+        if is_torch(image) != torch_like or isinstance(image, np.ndarray) != isinstance(out, np.ndarray):
+            raise TypeError(f"{out_name} is {_kind(out)}; accepted for {_kind(image)}: an array of its own kind")
+        if target.dtype != source.dtype:
+            raise TypeError(f"{out_name} has dtype {target.dtype}; accepted: {source.dtype}, that of {name}")
+        if target.shape != source.shape:
+            raise ValueError(f"{out_name} has shape {target.shape}; accepted: {source.shape}, that of {name}")
     if not target.flags.writeable:
         raise ValueError(f"{out_name} is read-only; accepted: a writable array")
     if _overlaps_itself(target):
@@ -265,11 +256,9 @@ def fill_value(value: npt.NDArray[Any], dtype: np.dtype[Any], channels: int) -> 
         raise ValueError(f"value has shape {value.shape}; accepted: a scalar, or one per channel, ({channels},)")
     item = np.empty(channels, dtype)
     if dtype.kind == "u":
-        whole = (value == np.floor(value)) & (value >= 0) & (value <= np.iinfo(dtype).max)
-        if not whole.all():
-            raise ValueError(
-                f"value is {value.tolist()}; accepted for {dtype}: whole numbers from 0 to {np.iinfo(dtype).max}"
-            )
+        most = 256**dtype.itemsize - 1
+        if not all(0 <= number <= most and number % 1 == 0 for number in value.reshape(-1).tolist()):
+            raise ValueError(f"value is {value.tolist()}; accepted for {dtype}: whole numbers from 0 to {most}")
         item[...] = value
     else:
         with np.errstate(over="ignore"):

@@ -12,6 +12,9 @@ BATCH_LAYOUTS = ("NHW", "NHWC", "NCHW")
 LAYOUTS = IMAGE_LAYOUTS + BATCH_LAYOUTS
 MOST_CHANNELS = 4
 
+# The permutations that bring an array's axes into the order (N,) H, W, C, leaving out those it lacks.
+IMAGE_AXES = {layout: tuple(layout.index(axis) for axis in "NHWC" if axis in layout) for layout in LAYOUTS}
+
 
 def resolve_layout(
     shape: Sequence[int], layout: str | None, *, channels_first: bool, element: int | None = None
@@ -48,11 +51,6 @@ def resolve_layout(
             f"{shape[default.index('C')]} channels; accepted: 1 to {MOST_CHANNELS}. {_fitting(shape, accepted)}"
         )
     return default
-
-
-def image_axes(layout: str) -> tuple[int, ...]:
-    """The permutation that brings an array's axes into the order (N,) H, W, C, leaving out those it lacks."""
-    return tuple(layout.index(axis) for axis in "NHWC" if axis in layout)
 
 
 def _fitting(shape: Sequence[int], accepted: Sequence[str]) -> str:
