@@ -41,6 +41,34 @@ CODE = """
                 print("digest", dtype, kind, digest.hexdigest())
 """
 
+# Views whose pixels do not lie together, in place, against dense copies of the same orientation; what lies around and
+# between their pixels stays as it is.
+STRIDED = """
+    import numpy as np
+    from oracle import DTYPES, bits, call
+    STRENGTHS = (("auto", 0.7), ("auto", 4.0), ("direct", 2.0), ("kernel_size", 5), ("pixelate", 3), ("fill", 7))
+    rng = np.random.default_rng(0)
+    for dtype in DTYPES:
+        for channels in (1, 2, 3, 4):
+            for gap in (1, 2):  # from one channel to the next
+                part = np.s_[1 : gap * channels + 1 : gap]
+                for step in range(1, 10):
+                    base = rng.integers(0, 256, (4, 72 * step, gap * channels + 1)).astype(dtype)
+                    for width in range(1, 71):
+                        columns = np.s_[step : step * (width + 1) : step]
+                        for sign in (1, -1):
+                            kind, strength = STRENGTHS[(width + step + sign) % len(STRENGTHS)]
+                            after = base.copy()
+                            view = after[:, columns, part][:, ::sign]
+                            dense = np.ascontiguousarray(view[:, ::sign])[:, ::sign]
+                            call(kind, dense, None, strength, out=dense)
+                            call(kind, view, None, strength, out=view)
+                            which = (dtype, channels, gap, step, width, sign, kind)
+                            assert bits(view) == bits(dense), which
+                            after[:, columns, part] = base[:, columns, part]
+                            assert bits(after) == bits(base), which
+"""
+
 
 def levels_here() -> list[str]:
     """The levels that were built and that this machine can run."""
@@ -59,6 +87,13 @@ def test_every_level_runs_and_integers_have_the_same_bits(digests: dict[str, lis
     assert len(first) == 10
     for level, lines in digests.items():
         assert lines == first, level
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_pixels_apart_at_every_level(level: str) -> None:
+    if level not in levels_here():
+        pytest.skip(f"{level} is not built, or this machine cannot run it")
+    run_python(STRIDED, env={"FASTBLUR_ISA": level})
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -131,7 +131,7 @@ class Blur {
       for (Index at = 0; at < count * plane_.column_stride; at += kLine)
         prefetch(next + static_cast<std::uintptr_t>(at));
     }
-    gather(plane_, y, x, count, dense);
+    finish_.gather(y, x, count, dense);
     return dense;
   }
 

@@ -94,7 +94,7 @@ class ByteBlur {
     else if (packed_)
       std::memcpy(out, row, static_cast<std::size_t>(length_));
     else
-      gather(plane_, y, 0, plane_.width, out);
+      finish_.gather(y, 0, plane_.width, out);
   }
   void save(Index y) {
     if (y < held_) return;

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "job.h"
-#include "rows.h"
+#include "strided.h"
 
 namespace {
 
@@ -13,60 +13,6 @@ using fastblur::Ahead;
 using fastblur::Arena;
 using fastblur::Mask;
 using fastblur::Plane;
-
-inline Index smaller(Index a, Index b) { return a < b ? a : b; }
-inline Index larger(Index a, Index b) { return a > b ? a : b; }
-
-// Copies `pixels` pixels of a row whose samples do not lie together to or from a dense row.
-template <std::size_t bytes>
-inline void copy_strided(const std::byte* from, Index from_stride, std::byte* to, Index to_stride, Index count) {
-  for (Index i = 0; i < count; ++i) std::memcpy(to + i * to_stride, from + i * from_stride, bytes);
-}
-template <class Item, class Copy>
-inline void for_whole_pixels(const Plane& plane, const Copy& copy) {
-  constexpr std::size_t item = sizeof(Item);
-  const bool together = plane.channel_stride == static_cast<Index>(item);
-  const Index runs = together ? 1 : plane.channels;
-  switch (together ? plane.channels : 1) {
-    case 1:
-      for (Index c = 0; c < runs; ++c) copy(std::integral_constant<std::size_t, item>{}, c);
-      break;
-    case 2:
-      copy(std::integral_constant<std::size_t, 2 * item>{}, 0);
-      break;
-    case 3:
-      copy(std::integral_constant<std::size_t, 3 * item>{}, 0);
-      break;
-    default:
-      copy(std::integral_constant<std::size_t, 4 * item>{}, 0);
-  }
-}
-template <class Item>
-inline void gather(const Plane& plane, Index y, Index x, Index pixels, Item* dense) {
-  const std::byte* p = plane.row(y) + x * plane.column_stride;
-  constexpr Index item = static_cast<Index>(sizeof(Item));
-  const Index step = plane.channels * item;
-  if (plane.channels == 3 && plane.channel_stride == item && plane.column_stride >= 4 * item && pixels > 1) {
-    // Four samples are one move where three are two. The fourth is none of ours, and the next pixel covers it.
-    copy_strided<4 * sizeof(Item)>(p, plane.column_stride, reinterpret_cast<std::byte*>(dense), step, pixels - 1);
-    p += (pixels - 1) * plane.column_stride;
-    dense += (pixels - 1) * 3;
-    pixels = 1;
-  }
-  for_whole_pixels<Item>(plane, [&](auto bytes, Index c) {
-    copy_strided<decltype(bytes)::value>(p + c * plane.channel_stride, plane.column_stride,
-                                         reinterpret_cast<std::byte*>(dense + c), step, pixels);
-  });
-}
-template <class Item>
-inline void scatter(const Plane& plane, Index y, Index x, Index pixels, const Item* dense) {
-  std::byte* p = plane.row(y) + x * plane.column_stride;
-  const Index step = plane.channels * static_cast<Index>(sizeof(Item));
-  for_whole_pixels<Item>(plane, [&](auto bytes, Index c) {
-    copy_strided<decltype(bytes)::value>(reinterpret_cast<const std::byte*>(dense + c), step,
-                                         p + c * plane.channel_stride, plane.column_stride, pixels);
-  });
-}
 
 // Writes finished values into rows of the plane.
 template <class S>
@@ -77,6 +23,7 @@ class Finish {
   // At most `rows` rows of `samples` samples are begun before the first of them is put or written.
   Finish(const Plane& plane, const Mask& mask, Index rows, Index samples, const float* pivot, Arena& arena)
       : plane_(plane),
+        strided_(plane),
         mask_(mask),
         packed_(plane.packed(sizeof(Item))),
         pivot_(pivot),
@@ -91,14 +38,16 @@ class Finish {
     return packed_ ? reinterpret_cast<Item*>(plane_.row(y)) + x * plane_.channels : dense_ + slot * samples_;
   }
   void written(Index y, Index x, Index pixels, Index slot) {
-    if (!packed_) scatter(plane_, y, x, pixels, dense_ + slot * samples_);
+    if (!packed_) strided_.scatter(y, x, pixels, dense_ + slot * samples_);
   }
+  // `pixels` pixels from (x, y) of a plane whose samples do not lie together, as they are now.
+  void gather(Index y, Index x, Index pixels, Item* dense) const { strided_.gather(y, x, pixels, dense); }
   // A whole row that many rows are alike.
   void copy(Index y, const Item* values) {
     if (packed_)
       std::memcpy(plane_.row(y), values, static_cast<std::size_t>(plane_.width * plane_.channels) * sizeof(Item));
     else
-      scatter(plane_, y, 0, plane_.width, values);
+      strided_.scatter(y, 0, plane_.width, values);
   }
 
   // `values` are the float results of `pixels` pixels from (x, y), with the pivot, where there is one, taken away.
@@ -116,7 +65,7 @@ class Finish {
       }
     } else {
       mask_row(y, x, pixels);
-      if (!packed_) gather(plane_, y, x, pixels, dense_);
+      if (!packed_) gather(y, x, pixels, dense_);
       // The pivot comes back before the mixing, so that a weight of zero keeps the pixel and a weight of one the value.
       for (Index at = 0; at < length; at += kLanes) {
         const Index left = smaller(kLanes, length - at);
@@ -181,6 +130,7 @@ class Finish {
   }
 
   Plane plane_;
+  Strided<Item> strided_;
   Mask mask_;
   bool packed_;
   const float* pivot_;

@@ -89,7 +89,7 @@ class Mosaic {
       job_.ahead->some(2);
       const Item* row = reinterpret_cast<const Item*>(plane_.row(y));
       if (!packed_) {
-        gather(plane_, y, 0, plane_.width, dense_);
+        finish_.gather(y, 0, plane_.width, dense_);
         row = dense_;
       }
       for (Index i = 0; i < length_; ++i) sums[i] += summand<S>(row[i]);

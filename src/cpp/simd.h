@@ -161,6 +161,27 @@ FASTBLUR_INLINE void store_part(Half* p, Vec v, std::ptrdiff_t count) {
   _mm256_mask_storeu_epi16(p, first_lanes(count), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+// Bytes, of which a mask says which are read or written: bit i is byte i. Nothing stands for these elsewhere: without
+// masks, only single items leave the bytes beside them alone.
+using Bytes = __m512i;
+constexpr std::ptrdiff_t kBytes = 64;
+FASTBLUR_INLINE std::uint64_t first_bytes(std::ptrdiff_t count) { return ~std::uint64_t{0} >> (kBytes - count); }
+FASTBLUR_INLINE Bytes load_bytes(const void* p, std::uint64_t mask) { return _mm512_maskz_loadu_epi8(mask, p); }
+FASTBLUR_INLINE void store_bytes(void* p, Bytes v, std::uint64_t mask) { _mm512_mask_storeu_epi8(p, mask, v); }
+// Byte i is byte which[i] of v.
+FASTBLUR_INLINE Bytes pick(Bytes v, Bytes which) {
+#if defined(__AVX512VBMI__)
+  return _mm512_permutexvar_epi8(which, v);
+#else
+  // The words that hold what even bytes want and what odd bytes want, and of each word the one byte or the other.
+  const Bytes even = _mm512_permutexvar_epi16(_mm512_srli_epi16(_mm512_slli_epi16(which, 8), 9), v);
+  const Bytes odd = _mm512_permutexvar_epi16(_mm512_srli_epi16(which, 9), v);
+  const Bytes words = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14));
+  const Bytes at = _mm512_or_si512(words, _mm512_and_si512(which, _mm512_set1_epi8(1)));
+  return _mm512_mask_shuffle_epi8(_mm512_shuffle_epi8(even, at), 0xaaaaaaaaaaaaaaaau, odd, at);
+#endif
+}
+
 // In place: v[i] becomes column i of the square whose rows were v.
 FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
   Vec a[16], b[16];
