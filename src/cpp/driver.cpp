@@ -116,12 +116,10 @@ Planes planes_of(const Image& image, const std::int32_t* box) {
   return planes;
 }
 
-// The pixels of a box that is worked on soon. A large one is asked for as it is read.
-Ahead ahead_of(const Image& image, const std::int32_t* box) {
-  constexpr Index most = 16384;  // bytes: what the nearest caches hold beside the box that is worked on
-  const Planes planes = planes_of(image, box);
-  const Plane& p = planes.first;
-  const Index extent = (p.width - 1) * p.column_stride + (p.channels - 1) * p.channel_stride + item_size(image.dtype);
+// The pixels of a plane that is worked on soon. A large one is asked for as it is read.
+Ahead ahead_of(const Plane& p, Dtype dtype) {
+  constexpr Index most = 16384;  // bytes: what the nearest caches hold beside the plane that is worked on
+  const Index extent = (p.width - 1) * p.column_stride + (p.channels - 1) * p.channel_stride + item_size(dtype);
   if (extent * p.height > most) return {};
   return {p.origin, p.height, p.row_stride, extent};
 }
@@ -412,10 +410,7 @@ class Schedule {
     double total = 0;
     for (Index box = 0; box < count; ++box) total += call_.samples(box);
     if (threads_ <= 1 || total < kWorthAThread) {
-      for (Index box = 0; box < count; ++box) {
-        Ahead ahead = box + 1 < count ? ahead_of(box + 1) : Ahead();
-        whole(box, ahead);
-      }
+      for (Index box = 0; box < count; ++box) whole(box, box + 1 < count ? box + 1 : kNone);
       return;
     }
     const std::vector<std::int32_t> level = levels(total);
@@ -436,11 +431,16 @@ class Schedule {
   }
 
  private:
-  void whole(Index box, Ahead& ahead) {
+  static constexpr Index kNone = -1;
+
+  // `next` is the box that follows it, or none.
+  void whole(Index box, Index next) {
     const Planes planes = planes_of(call_.image(box), call_.working(box));
+    const Dtype dtype = call_.image(box).dtype;
     for (Index i = 0; i < planes.count; ++i) {
       Plane plane = planes.at(i);
-      take_pivot(plane, call_.image(box).dtype);
+      take_pivot(plane, dtype);
+      Ahead ahead = i + 1 < planes.count ? fastblur::ahead_of(planes.at(i + 1), dtype) : ahead_of(next);
       operation_.run(plane, planes, box, 0, operation_.units(plane, box), nullptr, ahead);
     }
   }
@@ -464,7 +464,10 @@ class Schedule {
     return level;
   }
   std::size_t image_of(Index box) const { return static_cast<std::size_t>(call_.image_index(box)); }
-  Ahead ahead_of(Index box) const { return fastblur::ahead_of(call_.image(box), call_.working(box)); }
+  Ahead ahead_of(Index box) const {
+    if (box == kNone) return {};
+    return fastblur::ahead_of(planes_of(call_.image(box), call_.working(box)).first, call_.image(box).dtype);
+  }
 
   // Boxes of one level, image by image.
   void together(const Index* boxes, Index count) {
@@ -507,15 +510,13 @@ class Schedule {
       const auto t = static_cast<std::size_t>(task);
       if (t < pieces) {
         const Piece& p = pieces_[t];
-        Ahead ahead = t + 1 < pieces ? ahead_of(pieces_[t + 1].box) : Ahead();
+        Ahead ahead = ahead_of(t + 1 < pieces ? pieces_[t + 1].box : kNone);
         const Planes planes = planes_of(call_.image(p.box), call_.working(p.box));
         operation_.run(p.plane, planes, p.box, p.begin, p.end,
                        p.split < 0 ? nullptr : &splits_[static_cast<std::size_t>(p.split)]->stored, ahead);
       } else {
-        for (std::size_t i = handful[t - pieces]; i < handful[t - pieces + 1]; ++i) {
-          Ahead ahead = i + 1 < wholes.size() ? ahead_of(wholes[i + 1]) : Ahead();
-          whole(wholes[i], ahead);
-        }
+        for (std::size_t i = handful[t - pieces]; i < handful[t - pieces + 1]; ++i)
+          whole(wholes[i], i + 1 < wholes.size() ? wholes[i + 1] : kNone);
       }
     });
   }
