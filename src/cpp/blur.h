@@ -14,10 +14,10 @@ namespace {
 
 using fastblur::Axis;
 using fastblur::BlurJob;
+using fastblur::kRowsAhead;
 using fastblur::StoredNodes;
 
 constexpr Index kTileSamples = 1024;  // of a row handled at a time, so that 16 to 22 rows of them stay in L1 and L2
-constexpr Index kAhead = 16;          // pixel rows between what is read and what is asked for
 constexpr Index kUncached = Index{16} << 20;  // bytes of a box that lies in memory, or in a cache that others share
 constexpr Index kRows = 8;                    // pixel rows per call of a kernel: as many memory streams at a time
 constexpr Index kColumns = 32;                // columns of a panel per call
@@ -126,8 +126,8 @@ class Blur {
   const Item* pixels(Index y, Index x, Index count, Index slot) {
     if (packed_) return reinterpret_cast<const Item*>(plane_.row(y)) + x * channels_;
     Item* dense = dense_ + slot * padded(count * channels_);
-    if (y + kAhead < plane_.height) {
-      const auto next = reinterpret_cast<std::uintptr_t>(plane_.row(y + kAhead) + x * plane_.column_stride);
+    if (y + kRowsAhead < plane_.height) {
+      const auto next = reinterpret_cast<std::uintptr_t>(plane_.row(y + kRowsAhead) + x * plane_.column_stride);
       for (Index at = 0; at < count * plane_.column_stride; at += kLine)
         prefetch(next + static_cast<std::uintptr_t>(at));
     }
@@ -219,7 +219,7 @@ class Blur {
       }
       reduce<Sums>(rows, terms, start + term, &y_.reduce[static_cast<std::size_t>(4 * term)], node(start[term]), length,
                    start[term] + 3 > reached, count * channels_, pivot_at<S>(pivot_, x1 * channels_),
-                   packed_ ? kAhead * plane_.row_stride : 0);
+                   packed_ ? kRowsAhead * plane_.row_stride : 0);
       reached = start[stop_run - 1] + 3;
     }
     if (end < v_.nodes)

@@ -116,12 +116,12 @@ Planes planes_of(const Image& image, const std::int32_t* box) {
   return planes;
 }
 
-// The pixels of a plane that is worked on soon. A large one is asked for as it is read.
+// The pixels of a plane that is worked on soon; of a large one the first rows, as the others are asked for when it is.
 Ahead ahead_of(const Plane& p, Dtype dtype) {
   constexpr Index most = 16384;  // bytes: what the nearest caches hold beside the plane that is worked on
   const Index extent = (p.width - 1) * p.column_stride + (p.channels - 1) * p.channel_stride + item_size(dtype);
-  if (extent * p.height > most) return {};
-  return {p.origin, p.height, p.row_stride, extent};
+  const Index rows = extent * p.height <= most ? p.height : std::min(kRowsAhead, most / extent);
+  return {p.origin, rows, p.row_stride, extent};
 }
 
 Mask mask_of(const Box& box, Mask::Shape shape, const Planes& planes) {

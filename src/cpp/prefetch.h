@@ -12,7 +12,8 @@
 
 namespace fastblur {
 
-constexpr std::ptrdiff_t kLine = 64;  // bytes of a cache line
+constexpr std::ptrdiff_t kLine = 64;       // bytes of a cache line
+constexpr std::ptrdiff_t kRowsAhead = 16;  // pixel rows between what is read and what is asked for
 
 // Asks for the line at `p`, which may lie anywhere, so that it is near when it is read.
 FASTBLUR_INLINE void prefetch(std::uintptr_t p) {
