@@ -19,7 +19,7 @@ using fastblur::StoredNodes;
 
 constexpr Index kTileSamples = 1024;  // of a row handled at a time, so that 16 to 22 rows of them stay in L1 and L2
 constexpr Index kUncached = Index{16} << 20;  // bytes of a box that lies in memory, or in a cache that others share
-constexpr Index kRows = 8;                    // pixel rows per call of a kernel: as many memory streams at a time
+constexpr Index kRows = 16;                   // pixel rows per call of a kernel: as many memory streams at a time
 constexpr Index kColumns = 32;                // columns of a panel per call
 
 static_assert(fastblur::kGroup <= fastblur::kLongestWhole && fastblur::kLongestWhole <= kPanel, "one batch, one tile");
