@@ -335,12 +335,13 @@ class SplinePlan {
 // The second half of an axis's weights is its first one's mirror image.
 template <class Weight>
 void mirror(Index n, Index nodes, std::vector<Weight>& weights) {
-  Weight* w = weights.data();
-  for (Index i = (n + 1) / 2; i < n; ++i) {
-    const Weight* from = w + 4 * (n - 1 - i);
-    for (Index t = 0; t < 4; ++t) w[4 * i + t] = from[3 - t];
-    if (nodes < 4) std::rotate(w + 4 * i, w + 4 * i + 4 - nodes, w + 4 * i + 4);
-  }
+  const Index half = n / 2;
+  const Weight* from = weights.data();
+  Weight* to = weights.data() + 4 * (n - half);
+  for (Index i = 0; i < half; ++i)
+    for (Index t = 0; t < 4; ++t) to[4 * i + t] = from[4 * (half - 1 - i) + 3 - t];
+  if (nodes < 4)
+    for (Index i = 0; i < half; ++i) std::rotate(to + 4 * i, to + 4 * i + 4 - nodes, to + 4 * i + 4);
 }
 
 // The weights in `room`, whose nodes are `spacing` pixels apart, in whole numbers. Rounded so, up to 4 spacings of them
