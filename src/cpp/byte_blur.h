@@ -118,13 +118,13 @@ class ByteBlur {
     const Index count = end - begin + 2 * radius_;
     for (Index j = 0; j < count; ++j)
       window_[j] = original(fastblur::border_index(begin - radius_ + j, plane_.height, axis_.border), begin);
-    sweep_words([&](const auto& at) {
+    sweep_words([&](const auto& at) FASTBLUR_INLINE_LAMBDA {
       constexpr int n = std::decay_t<decltype(at)>::size;
       for (Index r = 0; r < end - begin; ++r) {
         const std::uint8_t* const* centre = window_ + r + radius_;
         Words sum[n];
-        filtered<n, true>(sum, [&](Index t, int u) { return load_words(centre[t] + at[u]); });
-        for (int u = 0; u < n; ++u) store_words(row(r) + at[u], sum[u]);
+        filtered<n, true>(sum, [&](Index t, int u) FASTBLUR_INLINE_LAMBDA { return load_words(centre[t] + at[u]); });
+        each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA { store_words(row(r) + at[u], sum[u]); });
       }
     });
   }
@@ -136,17 +136,18 @@ class ByteBlur {
       values[i - border_] = values[fold_[i]];
       values[length_ + i] = values[fold_[border_ + i]];
     }
-    const auto sums = [&](const auto& at, Words* sum) {
+    const auto sums = [&](const auto& at, Words* sum) FASTBLUR_INLINE_LAMBDA {
       constexpr int n = std::decay_t<decltype(at)>::size;
-      filtered<n, false>(sum, [&](Index t, int u) { return load_words(values + at[u] + t * channels); });
+      filtered<n, false>(
+          sum, [&](Index t, int u) FASTBLUR_INLINE_LAMBDA { return load_words(values + at[u] + t * channels); });
     };
-    const auto level = [](Words v) { return shift_right<7>(add_words(v, splat_word(64))); };
+    const auto level = [](Words v) FASTBLUR_INLINE_LAMBDA { return shift_right<7>(add_words(v, splat_word(64))); };
     if (!finish_.direct()) {
-      sweep_words([&](const auto& at) {
+      sweep_words([&](const auto& at) FASTBLUR_INLINE_LAMBDA {
         constexpr int n = std::decay_t<decltype(at)>::size;
         Words sum[n];
         sums(at, sum);
-        for (int u = 0; u < n; ++u) store_levels(values_ + at[u], sum[u], 0);
+        each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA { store_levels(values_ + at[u], sum[u], 0); });
       });
       finish_.put(y, 0, plane_.width, values_);
     } else if (narrow_) {
@@ -156,11 +157,11 @@ class ByteBlur {
       finish_.written(y, 0, plane_.width, 0);
     } else {
       std::uint8_t* out = finish_.row(y, 0, 0);
-      sweep_words([&](const auto& at) {
+      sweep_words([&](const auto& at) FASTBLUR_INLINE_LAMBDA {
         constexpr int n = std::decay_t<decltype(at)>::size;
         Words sum[n];
         sums(at, sum);
-        for (int u = 0; u < n; ++u) store_words(out + at[u], level(sum[u]));
+        each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA { store_words(out + at[u], level(sum[u])); });
       });
       finish_.written(y, 0, plane_.width, 0);
     }
@@ -186,7 +187,7 @@ class ByteBlur {
   // Sums over the kernel of what `input(t, u)` gives vector u at distance t, in 1/128 level. Pixels are in levels.
   template <int n, bool pixels, class Input>
   FASTBLUR_INLINE void filtered(Words* sum, const Input& input) const {
-    const auto scaled = [](Words v) {
+    const auto scaled = [](Words v) FASTBLUR_INLINE_LAMBDA {
       if constexpr (pixels)
         return shift_left<7>(v);
       else
