@@ -116,7 +116,7 @@ Planes planes_of(const Image& image, const std::int32_t* box) {
   return planes;
 }
 
-// The pixels of a plane that is worked on soon; of a large one the first rows, as the others are asked for when it is.
+// The pixels of a plane that is worked on soon; of a large one only the first rows: it asks for the others itself.
 Ahead ahead_of(const Plane& p, Dtype dtype) {
   constexpr Index most = 16384;  // bytes: what the nearest caches hold beside the plane that is worked on
   const Index extent = (p.width - 1) * p.column_stride + (p.channels - 1) * p.channel_stride + item_size(dtype);
@@ -510,7 +510,7 @@ class Schedule {
       const auto t = static_cast<std::size_t>(task);
       if (t < pieces) {
         const Piece& p = pieces_[t];
-        Ahead ahead = ahead_of(t + 1 < pieces ? pieces_[t + 1].box : kNone);
+        Ahead ahead = ahead_of(t + 1 < pieces && pieces_[t + 1].box != p.box ? pieces_[t + 1].box : kNone);
         const Planes planes = planes_of(call_.image(p.box), call_.working(p.box));
         operation_.run(p.plane, planes, p.box, p.begin, p.end,
                        p.split < 0 ? nullptr : &splits_[static_cast<std::size_t>(p.split)]->stored, ahead);

@@ -359,14 +359,14 @@ void make_byte_spline(PlanRoom& room, double spacing, Index nodes, ByteSpline& t
   mirror(static_cast<Index>(n), nodes, to.expand);
   const auto scale = static_cast<float>(spacing * kByteUnit);
   to.unit = 1 / scale;
-  std::int32_t ones = 0;
+  std::int32_t bits = 0;  // of all weights, none of which is negative
   rounded.resize(4 * n);
   for (std::size_t i = 0; i < 4 * half; ++i)
-    ones |= rounded[i] = static_cast<std::int32_t>(from.reduce[i] * scale + 0.5f);
+    bits |= rounded[i] = static_cast<std::int32_t>(from.reduce[i] * scale + 0.5f);
   mirror(static_cast<Index>(n), nodes, rounded);
   // A row that weighs more, such as one that stands for its copies beyond the edge, comes as often as it takes.
   constexpr std::int32_t kMost = 0x7fff;
-  const bool all_fit = ones <= kMost;
+  const bool all_fit = bits <= kMost;
   std::size_t most_couples = n;
   if (!all_fit)
     for (std::size_t i = 0; i < n; ++i)

@@ -26,8 +26,8 @@ FASTBLUR_INLINE void prefetch(std::uintptr_t p) {
 #endif
 }
 
-// The box that is worked on next, asked for a little at a time, so that it arrives while the one before it is worked
-// on. All at once would only make that one wait: a processor keeps track of a few dozen requests.
+// What is worked on next, asked for a little at a time, so that it arrives while what comes before it is worked on. All
+// at once would only make that one wait: a processor keeps track of a few dozen requests.
 class Ahead {
  public:
   Ahead() = default;

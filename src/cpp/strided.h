@@ -27,8 +27,8 @@ class Strided {
       for (Index c = 0; c < plane.channels; ++c)
         for (Index b = 0; b < kItem; ++b, ++dense) {
           const Index at = i * plane.column_stride + c * plane.channel_stride + b;
-          apart_[dense] = static_cast<std::uint8_t>(at);
-          dense_[at] = static_cast<std::uint8_t>(dense);
+          to_dense_[dense] = static_cast<std::uint8_t>(at);
+          to_apart_[at] = static_cast<std::uint8_t>(dense);
           ours_ |= std::uint64_t{1} << at;
         }
 #endif
@@ -41,14 +41,14 @@ class Strided {
     const Index length = plane_.channels * kItem;
 #ifdef FASTBLUR_MASKED
     if (several_ > 0) {
-      const Bytes which = load_bytes(apart_, first_bytes(kBytes));
+      const Bytes which = load_bytes(to_dense_, first_bytes(kBytes));
       return for_several(
           pixels, from, to,
           [&](const std::byte* apart, std::uint64_t mask, std::byte* together, std::uint64_t whole)
               FASTBLUR_INLINE_LAMBDA { store_bytes(together, pick(load_bytes(apart, mask), which), whole); });
     }
 #endif
-    each(pixels, from, plane_.column_stride, plane_.channel_stride, to, length, kItem);
+    one_by_one(pixels, from, plane_.column_stride, plane_.channel_stride, to, length, kItem);
   }
   void scatter(Index y, Index x, Index pixels, const Item* dense) const {
     std::byte* to = plane_.row(y) + x * plane_.column_stride;
@@ -56,14 +56,14 @@ class Strided {
     const Index length = plane_.channels * kItem;
 #ifdef FASTBLUR_MASKED
     if (several_ > 0) {
-      const Bytes which = load_bytes(dense_, first_bytes(kBytes));
+      const Bytes which = load_bytes(to_apart_, first_bytes(kBytes));
       return for_several(
           pixels, to, from,
           [&](std::byte* apart, std::uint64_t mask, const std::byte* together, std::uint64_t whole)
               FASTBLUR_INLINE_LAMBDA { store_bytes(apart, pick(load_bytes(together, whole), which), mask); });
     }
 #endif
-    each(pixels, from, length, kItem, to, plane_.column_stride, plane_.channel_stride);
+    one_by_one(pixels, from, length, kItem, to, plane_.column_stride, plane_.channel_stride);
   }
 
  private:
@@ -84,8 +84,8 @@ class Strided {
 #endif
 
   // One pixel after the other, as one piece where its channels lie together on both sides.
-  FASTBLUR_INLINE void each(Index pixels, const std::byte* from, Index from_stride, Index from_channel, std::byte* to,
-                            Index to_stride, Index to_channel) const {
+  FASTBLUR_INLINE void one_by_one(Index pixels, const std::byte* from, Index from_stride, Index from_channel,
+                                  std::byte* to, Index to_stride, Index to_channel) const {
     const bool together = from_channel == to_channel;
     with_constant<4>(together ? plane_.channels : 1, [&](auto channels) {
       constexpr std::size_t bytes = decltype(channels)::value * sizeof(Item);
@@ -97,11 +97,11 @@ class Strided {
 
   Plane plane_;
 #ifdef FASTBLUR_MASKED
-  Index extent_ = 0;                 // bytes from the first to the last of a pixel
-  Index several_ = 0;                // pixels that a vector spans, if more than one
-  std::uint64_t ours_ = 0;           // the bytes of those
-  std::uint8_t apart_[kBytes] = {};  // where the bytes of a dense row come from,
-  std::uint8_t dense_[kBytes] = {};  // and where they go
+  Index extent_ = 0;                    // bytes from the first to the last of a pixel
+  Index several_ = 0;                   // pixels that a vector spans, if more than one
+  std::uint64_t ours_ = 0;              // the bytes of those
+  std::uint8_t to_dense_[kBytes] = {};  // where each byte of dense pixels lies in those,
+  std::uint8_t to_apart_[kBytes] = {};  // and the other way round
 #endif
 };
 
