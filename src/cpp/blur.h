@@ -291,8 +291,8 @@ class Blur {
     for (Index group = first; group < last; group += kGroup) {
       ask(kGroup);
       for (Index i = 0; i < kGroup; ++i) outputs[i] = output(group + i);
-      filter_pairs<FloatTaps<S>>(window_ + (group - first + kernel.radius), kernel.weights.data(), kernel.radius,
-                                 outputs, begin, end);
+      filter_pairs<S>(window_ + (group - first + kernel.radius), kernel.weights.data(), kernel.radius, outputs, begin,
+                      end);
     }
   }
 

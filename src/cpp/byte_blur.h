@@ -25,15 +25,13 @@ class ByteBlur {
         radius_(axis_.bytes.radius),
         border_(radius_ * plane_.channels),
         length_(plane_.width * plane_.channels),
-        lost_(static_cast<std::uint16_t>((radius_ + 1) / 2)),
         packed_(plane_.packed(1)),
         slots_(2 * radius_ + kRows),
         stride_(row_stride<std::uint16_t>(padded(length_, kWordLanes))),
-        finish_(plane_, job.mask, 1, padded(length_, kWordLanes), nullptr, arena) {
+        finish_(plane_, job.mask, kRows, padded(length_, kWordLanes), nullptr, arena) {
     ring_ = arena.take<std::uint16_t>(slots_ * stride_);
-    rows_ = arena.take<std::uint16_t>(kRows * stride_);
     pixels_ = arena.take<std::uint8_t>(2 * border_ + padded(length_, kWordLanes));
-    window_ = arena.take<const std::uint16_t*>(2 * radius_ + kRows + kGroup);
+    window_ = arena.take<const std::uint16_t*>(2 * radius_ + kRows);
     splats_ = arena.take<std::uint16_t>((radius_ + 1) * kWordLanes);
     if (splats_ != nullptr)
       for (Index t = 0; t <= radius_; ++t)
@@ -49,7 +47,7 @@ class ByteBlur {
           fold_[border_ + i * channels + c] = after + c;
         }
       }
-    if (!finish_.direct()) values_ = arena.take<float>(padded(length_, kWordLanes));
+    if (!finish_.direct()) values_ = arena.take<float>(kRows * padded(length_, kWordLanes));
   }
 
   // The rows [begin, end), filtered along x, for bands that others overwrite. `stride` is in floats, as of other nodes.
@@ -63,16 +61,13 @@ class ByteBlur {
       const Index rows = smaller(kRows, end - y);
       for (Index j = 0; j < rows + 2 * radius_; ++j)
         window_[j] = filtered_row(fastblur::border_index(y - radius_ + j, plane_.height, axis_.border));
-      // The last group may have rows beyond the band, which go nowhere.
-      for (Index j = rows + 2 * radius_; j < rows + 2 * radius_ + kGroup; ++j) window_[j] = window_[j - 1];
       along_y(y, rows);
       ahead_.some(2 * rows);
     }
   }
 
  private:
-  static constexpr Index kRows = 8;    // filtered at a time along y, so that what they share of the window is in L1
-  static constexpr Index kTile = 512;  // samples of a row at a time, for the same reason
+  static constexpr Index kRows = 8;  // filtered at a time along y, so that what they share of the window is in L1
   static constexpr int kVectors = 4;
 
   // Row y, filtered along x. Those of a band are met in turn, but for the ones beyond the box's edges, which the ring
@@ -103,21 +98,11 @@ class ByteBlur {
       pixels[length_ + i] = pixels[fold_[border_ + i]];
     }
     const Index channels = plane_.channels;
-    const Words lost = splat_word(lost_), middle = load_words(splats_);
     sweep_whole<kVectors, kWordLanes>(length_, [&](Index at, auto vectors) FASTBLUR_INLINE_LAMBDA {
       constexpr int n = decltype(vectors)::value;
-      const auto input = [&](Index t, int u)
-                             FASTBLUR_INLINE_LAMBDA { return load_words(pixels + at + u * kWordLanes + t * channels); };
       Words sum[n];
-      each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
-        sum[u] = add_words(high_product(shift_left<7>(input(0, u)), middle), lost);
-      });
-      for (Index t = 1; t <= radius_; ++t) {
-        const Words w = load_words(splats_ + t * kWordLanes);
-        each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
-          sum[u] = add_words(sum[u], high_product(shift_left<7>(add_words(input(-t, u), input(t, u))), w));
-        });
-      }
+      filter<true>(sum, [&](Index t, int u)
+                            FASTBLUR_INLINE_LAMBDA { return load_words(pixels + at + u * kWordLanes + t * channels); });
       each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA { store_words(out + at + u * kWordLanes, sum[u]); });
     });
     ahead_.some(2);
@@ -125,53 +110,80 @@ class ByteBlur {
 
   // The rows [y, y + rows) along y, from the window, and out.
   void along_y(Index y, Index rows) {
-    for (Index x = 0; x < length_; x += kTile)
-      for (Index r = 0; r < rows; r += kGroup) {
-        std::uint16_t* outputs[kGroup];
-        for (Index i = 0; i < kGroup; ++i) outputs[i] = row(r + i);
-        filter_pairs<WordTaps>(window_ + r + radius_, axis_.bytes.weights.data(), radius_, outputs, x,
-                               smaller(x + kTile, length_));
+    // The last of the vectors from `at` on lies at `last`.
+    const auto levels = [&](Index at, auto vectors, Index last, const auto& write) FASTBLUR_INLINE_LAMBDA {
+      constexpr int n = decltype(vectors)::value;
+      const auto place = [&](int u) FASTBLUR_INLINE_LAMBDA { return u + 1 < n ? at + u * kWordLanes : last; };
+      for (Index r = 0; r < rows; ++r) {
+        const std::uint16_t* const* centre = window_ + r + radius_;
+        Words sum[n];
+        filter<false>(sum, [&](Index t, int u) FASTBLUR_INLINE_LAMBDA { return load_words(centre[t] + place(u)); });
+        each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA { write(r, place(u), sum[u]); });
       }
-    const Words half = splat_word(static_cast<std::uint16_t>(64 + lost_)), lost = splat_word(lost_);
-    for (Index r = 0; r < rows; ++r) {
-      const std::uint16_t* from = row(r);
-      if (!finish_.direct()) {
-        for (Index x = 0; x < length_; x += kWordLanes)
-          store_levels(values_ + x, add_words(load_words(from + x), lost), 0);
-        finish_.put(y + r, 0, plane_.width, values_);
-        continue;
-      }
-      std::uint8_t* out = finish_.row(y + r, 0, 0);
-      const auto level = [&](Index x)
-                             FASTBLUR_INLINE_LAMBDA { return shift_right<7>(add_words(load_words(from + x), half)); };
-      Index x = 0;
-      for (; x + kWordLanes <= length_; x += kWordLanes) store_words(out + x, level(x));
-      if (x < length_ && length_ >= kWordLanes)  // the last vector ends with the row: stores of a part are slow
-        store_words(out + length_ - kWordLanes, level(length_ - kWordLanes));
-      else if (x < length_)
-        store_words_part(out, level(0), length_);
-      finish_.written(y + r, 0, plane_.width, 0);
+    };
+    if (!finish_.direct()) {
+      const Index stride = padded(length_, kWordLanes);
+      sweep_whole<kVectors, kWordLanes>(length_, [&](Index at, auto vectors) FASTBLUR_INLINE_LAMBDA {
+        levels(at, vectors, at + (decltype(vectors)::value - 1) * kWordLanes,
+               [&](Index r, Index x, Words v) FASTBLUR_INLINE_LAMBDA { store_levels(values_ + r * stride + x, v, 0); });
+      });
+      for (Index r = 0; r < rows; ++r) finish_.put(y + r, 0, plane_.width, values_ + r * stride);
+      return;
+    }
+    std::uint8_t* out[kRows];
+    for (Index r = 0; r < rows; ++r) out[r] = finish_.row(y + r, 0, r);
+    const auto level = [](Words v) FASTBLUR_INLINE_LAMBDA { return shift_right<7>(add_words(v, splat_word(64))); };
+    const auto put = [&](Index r, Index x, Words v) FASTBLUR_INLINE_LAMBDA { store_words(out[r] + x, level(v)); };
+    sweep<kVectors, kWordLanes>(
+        length_,
+        [&](Index at, auto vectors)
+            FASTBLUR_INLINE_LAMBDA { levels(at, vectors, at + (decltype(vectors)::value - 1) * kWordLanes, put); },
+        [&](Index at, auto vectors, Index samples) FASTBLUR_INLINE_LAMBDA {
+          if (length_ >= kWordLanes)  // the last vector ends with the row: stores of a part are slow
+            levels(at, vectors, length_ - kWordLanes, put);
+          else
+            levels(at, std::integral_constant<int, 1>{}, at, [&](Index r, Index x, Words v) FASTBLUR_INLINE_LAMBDA {
+              store_words_part(out[r] + x, level(v), samples);
+            });
+        });
+    for (Index r = 0; r < rows; ++r) finish_.written(y + r, 0, plane_.width, r);
+  }
+
+  // Sums over the kernel of what `input(t, u)` gives vector u at distance t, in 1/128 level. Pixels are in levels.
+  template <bool pixels, int n, class Input>
+  FASTBLUR_INLINE void filter(Words (&sum)[n], const Input& input) const {
+    const auto scaled = [](Words v) FASTBLUR_INLINE_LAMBDA {
+      if constexpr (pixels)
+        return shift_left<7>(v);
+      else
+        return v;
+    };
+    const Words lost = splat_word(static_cast<std::uint16_t>((radius_ + 1) / 2)), middle = load_words(splats_);
+    each<n>([&](auto u)
+                FASTBLUR_INLINE_LAMBDA { sum[u] = add_words(high_product(scaled(input(0, u)), middle), lost); });
+    for (Index t = 1; t <= radius_; ++t) {
+      const Words w = load_words(splats_ + t * kWordLanes);
+      each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
+        sum[u] = add_words(sum[u], high_product(scaled(add_words(input(-t, u), input(t, u))), w));
+      });
     }
   }
-  std::uint16_t* row(Index i) const { return rows_ + i * stride_; }
 
   const BlurJob& job_;
   Plane plane_;
   Ahead& ahead_;
   const Axis& axis_;
   Index radius_, border_, length_;
-  std::uint16_t lost_;  // by a sum's products, on average
   bool packed_;
   Index slots_, stride_;  // rows of the ring, and from one to the next
   Finish<U8> finish_;
 
   std::uint16_t* ring_ = nullptr;           // rows filtered along x, while a window needs them
-  std::uint16_t* rows_ = nullptr;           // kRows rows, filtered along both
   std::uint8_t* pixels_ = nullptr;          // a row of the image, continued beyond its ends
   const std::uint16_t** window_ = nullptr;  // the rows of the ring, or stored, that outputs read
   std::uint16_t* splats_ = nullptr;         // each weight, as a vector
   Index* fold_ = nullptr;                   // the samples that continue a row before its start and after its end
-  float* values_ = nullptr;                 // a finished row on its way to a mask
+  float* values_ = nullptr;                 // finished rows on their way to a mask
   Index next_ = 0;                          // row to be filtered along x
 };
 

@@ -409,44 +409,13 @@ FASTBLUR_INLINE void filter_whole(const float* const* inputs, const float* weigh
   });
 }
 
-// What filter_pairs adds up: rows of floats, or of words with weights in 1/65536, whose products lose half a unit each
-// on average.
-template <class S>
-struct FloatTaps {
-  using Item = float;
-  using Weight = float;
-  using Value = Vec;
-  static constexpr Index lanes = kLanes;
-  static constexpr int vectors = kUnroll > 1 ? kUnroll / 2 : 1;  // at a time
-  static FASTBLUR_INLINE Value none() { return zero(); }
-  static FASTBLUR_INLINE Value get(const Item* p) { return load(p); }
-  static FASTBLUR_INLINE void put(Item* p, Value v) { store(p, v); }
-  static FASTBLUR_INLINE Value weight(Weight w) { return splat(w); }
-  static FASTBLUR_INLINE Value sum(Value a, Value b) { return add(a, b); }
-  static FASTBLUR_INLINE Value add_product(Value w, Value x, Value sum) { return multiply_add<S>(w, x, sum); }
-};
-struct WordTaps {
-  using Item = std::uint16_t;
-  using Weight = std::uint16_t;
-  using Value = Words;
-  static constexpr Index lanes = kWordLanes;
-  static constexpr int vectors = 1;
-  static FASTBLUR_INLINE Value none() { return splat_word(0); }
-  static FASTBLUR_INLINE Value get(const Item* p) { return load_words(p); }
-  static FASTBLUR_INLINE void put(Item* p, Value v) { store_words(p, v); }
-  static FASTBLUR_INLINE Value weight(Weight w) { return splat_word(w); }
-  static FASTBLUR_INLINE Value sum(Value a, Value b) { return add_words(a, b); }
-  static FASTBLUR_INLINE Value add_product(Value w, Value x, Value sum) { return add_words(sum, high_product(x, w)); }
-};
-
 // outputs[i] = weights[0] * centre[i] + the sum over 1 <= t <= radius of weights[t] * (centre[i - t] + centre[i + t]),
 // i < kGroup: half the multiplications, and from one t to the next the inputs on either side move by one, so that two
 // are read for four sums. Outside in, and a long sum in about sqrt(radius) parts, so that its rounding error grows with
 // the square root of the radius only.
-template <class T>
-void filter_pairs(const typename T::Item* const* centre, const typename T::Weight* FASTBLUR_RESTRICT weights,
-                  Index radius, typename T::Item* const* outputs, Index begin, Index end) {
-  using Value = typename T::Value;
+template <class S>
+void filter_pairs(const float* const* centre, const float* FASTBLUR_RESTRICT weights, Index radius,
+                  float* const* outputs, Index begin, Index end) {
   static_assert(kGroup == 4, "the steps are unrolled by hand");
   Index part = radius;
   if (radius > 32)
@@ -455,28 +424,25 @@ void filter_pairs(const typename T::Item* const* centre, const typename T::Weigh
   const auto body = [&](Index offset, auto vectors) FASTBLUR_INLINE_LAMBDA {
     const Index at = begin + offset;
     constexpr int n = decltype(vectors)::value;
-    const auto input = [&](Index j, int u) FASTBLUR_INLINE_LAMBDA { return T::get(centre[j] + at + u * T::lanes); };
+    const auto input = [&](Index j, int u) FASTBLUR_INLINE_LAMBDA { return load(centre[j] + at + u * kLanes); };
     for (Index outer = radius;; outer -= part) {
       const Index inner = outer > part ? outer - part : 0;
-      Value sum[4][n], low[4][n],
-          high[4][n];  // of output i at distance t: low[i + d], high[i - d], d = outer - t, mod 4
-      each<4>([&](auto i) FASTBLUR_INLINE_LAMBDA {
-        each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
-          sum[i][u] = T::none();
+      Vec sum[4][n], low[4][n], high[4][n];  // of output i at distance t: low[i + d], high[i - d], d = outer - t, mod 4
+      for (int i = 0; i < 4; ++i)
+        for (int u = 0; u < n; ++u) {
+          sum[i][u] = zero();
           low[i][u] = input(i - outer, u);
           high[i][u] = input(i + outer, u);
-        });
-      });
+        }
       const auto step = [&](Index t, auto moved) FASTBLUR_INLINE_LAMBDA {
         constexpr int d = decltype(moved)::value;
-        const Value w = T::weight(weights[t]);
-        each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
-          each<4>([&](auto i) FASTBLUR_INLINE_LAMBDA {
-            sum[i][u] = T::add_product(w, T::sum(low[(i + d) % 4][u], high[(i + 4 - d) % 4][u]), sum[i][u]);
-          });
+        const Vec w = splat(weights[t]);
+        for (int u = 0; u < n; ++u) {
+          for (int i = 0; i < 4; ++i)
+            sum[i][u] = multiply_add<S>(w, add(low[(i + d) % 4][u], high[(i + 4 - d) % 4][u]), sum[i][u]);
           low[d][u] = input(4 - t, u);
           high[(7 - d) % 4][u] = input(t - 1, u);
-        });
+        }
       };
       Index t = outer;
       for (; t - 4 >= inner; t -= 4) {
@@ -488,17 +454,16 @@ void filter_pairs(const typename T::Item* const* centre, const typename T::Weigh
       if (t > inner) step(t, std::integral_constant<int, 0>{});
       if (t > inner + 1) step(t - 1, std::integral_constant<int, 1>{});
       if (t > inner + 2) step(t - 2, std::integral_constant<int, 2>{});
-      each<4>([&](auto i) FASTBLUR_INLINE_LAMBDA {
-        each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
-          typename T::Item* out = outputs[i] + at + u * T::lanes;
-          if (inner == 0) sum[i][u] = T::add_product(T::weight(weights[0]), input(i, u), sum[i][u]);
-          T::put(out, outer == radius ? sum[i][u] : T::sum(T::get(out), sum[i][u]));
-        });
-      });
+      for (int i = 0; i < 4; ++i)
+        for (int u = 0; u < n; ++u) {
+          float* out = outputs[i] + at + u * kLanes;
+          if (inner == 0) sum[i][u] = multiply_add<S>(splat(weights[0]), input(i, u), sum[i][u]);
+          store(out, outer == radius ? sum[i][u] : add(load(out), sum[i][u]));
+        }
       if (inner == 0) break;
     }
   };
-  sweep_whole<T::vectors, T::lanes>(end - begin, body);
+  sweep_whole<(kUnroll > 1 ? kUnroll / 2 : 1)>(end - begin, body);
 }
 
 // panel[c][0..15] = rows[0..15][c] for c < columns, rounded up to whole vectors. `ahead` as for reduce.
