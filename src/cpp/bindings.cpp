@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
 #include <iterator>
 #include <optional>
 #include <stdexcept>
@@ -335,13 +334,6 @@ void register_device(py::module_& module) {
 
 void register_build(py::module_& module) {
   module.def("available_processors", &available_processors);
-  module.def(
-      "environment",
-      [](const char* name) {
-        const char* value = std::getenv(name);
-        return py::reinterpret_steal<py::str>(PyUnicode_DecodeFSDefault(value != nullptr ? value : ""));
-      },
-      py::arg("name"));
   module.def("build_info", [] {
     py::dict info;
     info["compiler"] = FASTBLUR_COMPILER;

@@ -36,12 +36,12 @@ def get_num_threads() -> int:
         return _chosen[1]
     if _in_dataloader_worker():
         return 1
-    given = _core.environment("FASTBLUR_NUM_THREADS")  # os.environ takes as long as all else here
+    given = os.environ.get("FASTBLUR_NUM_THREADS", "")
     if given:
         if not given.isascii() or not given.isdigit() or int(given) < 1:
             raise ValueError(f"FASTBLUR_NUM_THREADS is {given!r}; accepted: a positive whole number")
         return min(int(given), MOST_THREADS)
-    inherited = _core.environment("OMP_NUM_THREADS").split(",")[0].strip()
+    inherited = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if inherited.isascii() and inherited.isdigit() and int(inherited) >= 1:
         return min(int(inherited), MOST_THREADS)
     return _core.available_processors()
