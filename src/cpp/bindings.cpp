@@ -76,20 +76,12 @@ std::vector<Image> images_of(const py::list& views) {
 }
 
 Integers image_sizes(const py::list& views) {
-  Index count = 0;
-  for (const py::handle& view : views) {
-    const auto array = py::reinterpret_borrow<py::array>(view);
-    count += array.ndim() == 4 ? array.shape(0) : 1;
-  }
-  Integers sizes({count, Index{2}});
+  const std::vector<Image> images = images_of(views);
+  Integers sizes({static_cast<Index>(images.size()), Index{2}});
   std::int64_t* size = sizes.mutable_data();
-  for (const py::handle& view : views) {
-    const auto array = py::reinterpret_borrow<py::array>(view);
-    const Index at = array.ndim() - 3, batch = at == 1 ? array.shape(0) : 1;
-    for (Index i = 0; i < batch; ++i) {
-      *size++ = array.shape(at);
-      *size++ = array.shape(at + 1);
-    }
+  for (const Image& image : images) {
+    *size++ = image.height;
+    *size++ = image.width;
   }
   return sizes;
 }

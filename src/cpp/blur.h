@@ -15,7 +15,6 @@ namespace {
 using fastblur::Axis;
 using fastblur::BlurJob;
 using fastblur::kRowsAhead;
-using fastblur::StoredNodes;
 
 constexpr Index kTileSamples = 1024;  // of a row handled at a time, so that 16 to 22 rows of them stay in L1 and L2
 constexpr Index kUncached = Index{16} << 20;  // bytes of a box that lies in memory, or in a cache that others share
@@ -300,10 +299,8 @@ class Blur {
 
   // Node row k, where `first` is the lowest that is asked for and stands in slot `slot`.
   const float* node_row(Index k, Index first, Index slot) const {
-    for (Index i = 0; i < job_.stored_count; ++i) {
-      const StoredNodes& s = job_.stored[i];
-      if (k >= s.begin && k < s.end) return s.rows + (k - s.begin) * s.stride;
-    }
+    const float* stored = job_.stored_row(k);
+    if (stored != nullptr) return stored;
     slot += k - first;
     return ring_ + (slot < ring_slots_ ? slot : slot - ring_slots_) * node_stride_;
   }

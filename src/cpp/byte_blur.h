@@ -13,7 +13,6 @@ namespace {
 
 using fastblur::Axis;
 using fastblur::BlurJob;
-using fastblur::StoredNodes;
 
 class ByteBlur {
  public:
@@ -79,13 +78,7 @@ class ByteBlur {
       if (stored_row(next_) == nullptr) along_x(next_, ring_ + next_ % slots_ * stride_);
     return ring_ + y % slots_ * stride_;
   }
-  const std::uint16_t* stored_row(Index y) const {
-    for (Index i = 0; i < job_.stored_count; ++i) {
-      const StoredNodes& s = job_.stored[i];
-      if (y >= s.begin && y < s.end) return reinterpret_cast<const std::uint16_t*>(s.rows + (y - s.begin) * s.stride);
-    }
-    return nullptr;
-  }
+  const std::uint16_t* stored_row(Index y) const { return reinterpret_cast<const std::uint16_t*>(job_.stored_row(y)); }
 
   void along_x(Index y, std::uint16_t* out) {
     std::uint8_t* pixels = pixels_ + border_;
@@ -110,10 +103,8 @@ class ByteBlur {
 
   // The rows [y, y + rows) along y, from the window, and out.
   void along_y(Index y, Index rows) {
-    // The last of the vectors from `at` on lies at `last`.
-    const auto levels = [&](Index at, auto vectors, Index last, const auto& write) FASTBLUR_INLINE_LAMBDA {
+    const auto sums = [&](auto vectors, const auto& place, const auto& write) FASTBLUR_INLINE_LAMBDA {
       constexpr int n = decltype(vectors)::value;
-      const auto place = [&](int u) FASTBLUR_INLINE_LAMBDA { return u + 1 < n ? at + u * kWordLanes : last; };
       for (Index r = 0; r < rows; ++r) {
         const std::uint16_t* const* centre = window_ + r + radius_;
         Words sum[n];
@@ -123,29 +114,20 @@ class ByteBlur {
     };
     if (!finish_.direct()) {
       const Index stride = padded(length_, kWordLanes);
-      sweep_whole<kVectors, kWordLanes>(length_, [&](Index at, auto vectors) FASTBLUR_INLINE_LAMBDA {
-        levels(at, vectors, at + (decltype(vectors)::value - 1) * kWordLanes,
-               [&](Index r, Index x, Words v) FASTBLUR_INLINE_LAMBDA { store_levels(values_ + r * stride + x, v, 0); });
-      });
+      const auto put = [&](Index r, Index x, Words v)
+                           FASTBLUR_INLINE_LAMBDA { store_levels(values_ + r * stride + x, v, 0); };
+      sweep_within<kVectors, kWordLanes>(
+          length_, sums, put, [&](Index r, Index x, Words v, Index) FASTBLUR_INLINE_LAMBDA { put(r, x, v); });
       for (Index r = 0; r < rows; ++r) finish_.put(y + r, 0, plane_.width, values_ + r * stride);
       return;
     }
     std::uint8_t* out[kRows];
     for (Index r = 0; r < rows; ++r) out[r] = finish_.row(y + r, 0, r);
     const auto level = [](Words v) FASTBLUR_INLINE_LAMBDA { return shift_right<7>(add_words(v, splat_word(64))); };
-    const auto put = [&](Index r, Index x, Words v) FASTBLUR_INLINE_LAMBDA { store_words(out[r] + x, level(v)); };
-    sweep<kVectors, kWordLanes>(
-        length_,
-        [&](Index at, auto vectors)
-            FASTBLUR_INLINE_LAMBDA { levels(at, vectors, at + (decltype(vectors)::value - 1) * kWordLanes, put); },
-        [&](Index at, auto vectors, Index samples) FASTBLUR_INLINE_LAMBDA {
-          if (length_ >= kWordLanes)  // the last vector ends with the row: stores of a part are slow
-            levels(at, vectors, length_ - kWordLanes, put);
-          else
-            levels(at, std::integral_constant<int, 1>{}, at, [&](Index r, Index x, Words v) FASTBLUR_INLINE_LAMBDA {
-              store_words_part(out[r] + x, level(v), samples);
-            });
-        });
+    sweep_within<kVectors, kWordLanes>(
+        length_, sums, [&](Index r, Index x, Words v) FASTBLUR_INLINE_LAMBDA { store_words(out[r] + x, level(v)); },
+        [&](Index r, Index x, Words v, Index samples)
+            FASTBLUR_INLINE_LAMBDA { store_words_part(out[r] + x, level(v), samples); });
     for (Index r = 0; r < rows; ++r) finish_.written(y + r, 0, plane_.width, r);
   }
 

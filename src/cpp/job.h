@@ -54,6 +54,13 @@ struct BlurJob {
   Index stored_count;
   bool bytes;  // in 16-bit fixed point: see byte_blur.h
   Ahead* ahead;
+
+  // Node row k where it was computed before any pixel was written, else null.
+  const float* stored_row(Index k) const {
+    for (const StoredNodes* s = stored; s != stored + stored_count; ++s)
+      if (k >= s->begin && k < s->end) return s->rows + (k - s->begin) * s->stride;
+    return nullptr;
+  }
 };
 
 struct MosaicJob {

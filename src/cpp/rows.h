@@ -265,6 +265,26 @@ FASTBLUR_INLINE void sweep_whole(Index length, const Body& body) {
   sweep<most, lanes>(length, body, [&](Index at, auto vectors, Index) FASTBLUR_INLINE_LAMBDA { body(at, vectors); });
 }
 
+// For results that must not be written beyond `length`: body(vectors, place, write), where vector u of so many lies at
+// place(u). `write` is `put(r, at, v)`; the last vector ends with the row and may repeat some of the one before, since
+// stores of a part are slow. A row shorter than a vector is one, for `put_part(r, at, v, samples)`.
+template <int most, Index lanes, class Body, class Put, class PutPart>
+FASTBLUR_INLINE void sweep_within(Index length, const Body& body, const Put& put, const PutPart& put_part) {
+  if (length < lanes)
+    return body(
+        std::integral_constant<int, 1>{}, [](int) FASTBLUR_INLINE_LAMBDA { return Index{0}; },
+        [&](Index r, Index at, auto v) FASTBLUR_INLINE_LAMBDA { put_part(r, at, v, length); });
+  const auto vectors_to = [&](Index at, auto vectors, Index last) FASTBLUR_INLINE_LAMBDA {
+    constexpr int n = decltype(vectors)::value;
+    body(vectors, [&](int u) FASTBLUR_INLINE_LAMBDA { return u + 1 < n ? at + u * lanes : last; }, put);
+  };
+  sweep<most, lanes>(
+      length,
+      [&](Index at, auto vectors)
+          FASTBLUR_INLINE_LAMBDA { vectors_to(at, vectors, at + (decltype(vectors)::value - 1) * lanes); },
+      [&](Index at, auto vectors, Index) FASTBLUR_INLINE_LAMBDA { vectors_to(at, vectors, length - lanes); });
+}
+
 // node[start[i] + k][.] += weights[4 i + k] * rows[i][.] for k < 4 and the terms i in turn: rows, or couples of them.
 // Node start[0] lies at `nodes`, the others follow `stride` apart; the first three have been begun before, the fourth
 // too unless it is `fresh`, and later ones have not. The four that a term adds to stay in registers until the rows have
@@ -332,12 +352,9 @@ template <class E, class Node, class Put, class PutPart>
 FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTRICT start,
                             const typename E::Weight* FASTBLUR_RESTRICT weights, Index count, Index length,
                             const Put& put, const PutPart& put_part) {
-  constexpr Index lanes = E::lanes;
   using Value = typename E::Value;
-  // The last of the vectors from `at` on lies at `last`.
-  const auto values = [&](Index at, auto vectors, Index last, const auto& write) FASTBLUR_INLINE_LAMBDA {
+  const auto values = [&](auto vectors, const auto& place, const auto& write) FASTBLUR_INLINE_LAMBDA {
     constexpr int n = decltype(vectors)::value;
-    const auto place = [&](int u) FASTBLUR_INLINE_LAMBDA { return u + 1 < n ? at + u * lanes : last; };
     Value v[n][4];
     each<4>([&](auto k) FASTBLUR_INLINE_LAMBDA {
       const auto* p = node(start[0] + k);
@@ -358,17 +375,7 @@ FASTBLUR_INLINE void expand(const Node& node, const std::int32_t* FASTBLUR_RESTR
       });
     }
   };
-  sweep<kUnroll, lanes>(
-      length,
-      [&](Index at, auto vectors)
-          FASTBLUR_INLINE_LAMBDA { values(at, vectors, at + (decltype(vectors)::value - 1) * lanes, put); },
-      [&](Index at, auto vectors, Index samples) FASTBLUR_INLINE_LAMBDA {
-        if (length >= lanes)  // the last vector ends with the row: stores of a part are slow
-          values(at, vectors, length - lanes, put);
-        else
-          values(at, std::integral_constant<int, 1>{}, at,
-                 [&](Index r, Index i, Value v) FASTBLUR_INLINE_LAMBDA { put_part(r, i, v, samples); });
-      });
+  sweep_within<kUnroll, E::lanes>(length, values, put, put_part);
 }
 
 // All of a short row at once, every output from every input: outputs[i] = the sum over j < count of A[i, j] inputs[j].

@@ -140,9 +140,6 @@ FASTBLUR_INLINE Ints load_couple_part(const std::uint8_t* low, const std::uint8_
 FASTBLUR_INLINE __mmask32 first_words(std::ptrdiff_t count) {
   return static_cast<__mmask32>((std::uint64_t{1} << count) - 1);
 }
-FASTBLUR_INLINE Words load_words_part(const std::uint8_t* p, std::ptrdiff_t count) {
-  return _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(first_words(count), p));
-}
 FASTBLUR_INLINE void store_words_part(std::uint8_t* p, Words v, std::ptrdiff_t count) {
   _mm256_mask_storeu_epi8(p, first_words(count), _mm512_cvtusepi16_epi8(v));
 }
@@ -170,16 +167,12 @@ FASTBLUR_INLINE Bytes load_bytes(const void* p, std::uint64_t mask) { return _mm
 FASTBLUR_INLINE void store_bytes(void* p, Bytes v, std::uint64_t mask) { _mm512_mask_storeu_epi8(p, mask, v); }
 // Byte i is byte which[i] of v.
 FASTBLUR_INLINE Bytes pick(Bytes v, Bytes which) {
-#if defined(__AVX512VBMI__)
-  return _mm512_permutexvar_epi8(which, v);
-#else
   // The words that hold what even bytes want and what odd bytes want, and of each word the one byte or the other.
   const Bytes even = _mm512_permutexvar_epi16(_mm512_srli_epi16(_mm512_slli_epi16(which, 8), 9), v);
   const Bytes odd = _mm512_permutexvar_epi16(_mm512_srli_epi16(which, 9), v);
   const Bytes words = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14));
   const Bytes at = _mm512_or_si512(words, _mm512_and_si512(which, _mm512_set1_epi8(1)));
   return _mm512_mask_shuffle_epi8(_mm512_shuffle_epi8(even, at), 0xaaaaaaaaaaaaaaaau, odd, at);
-#endif
 }
 
 // In place: v[i] becomes column i of the square whose rows were v.
@@ -554,11 +547,6 @@ FASTBLUR_INLINE void transpose(Vec (&)[kLanes]) {}
 #endif
 
 #ifndef FASTBLUR_MASKED  // the rest have no masked access: the part of a vector goes through a whole one on the stack
-FASTBLUR_INLINE Words load_words_part(const std::uint8_t* p, std::ptrdiff_t count) {
-  std::uint8_t items[kWordLanes] = {};
-  std::memcpy(items, p, static_cast<std::size_t>(count));
-  return load_words(items);
-}
 FASTBLUR_INLINE void store_words_part(std::uint8_t* p, Words v, std::ptrdiff_t count) {
   std::uint8_t items[kWordLanes];
   store_words(items, v);
