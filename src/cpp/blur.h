@@ -125,11 +125,9 @@ class Blur {
   const Item* pixels(Index y, Index x, Index count, Index slot) {
     if (packed_) return reinterpret_cast<const Item*>(plane_.row(y)) + x * channels_;
     Item* dense = dense_ + slot * padded(count * channels_);
-    if (y + kRowsAhead < plane_.height) {
-      const auto next = reinterpret_cast<std::uintptr_t>(plane_.row(y + kRowsAhead) + x * plane_.column_stride);
-      for (Index at = 0; at < count * plane_.column_stride; at += kLine)
-        prefetch(next + static_cast<std::uintptr_t>(at));
-    }
+    if (y + kRowsAhead < plane_.height)
+      prefetch(reinterpret_cast<std::uintptr_t>(plane_.row(y + kRowsAhead) + x * plane_.column_stride),
+               plane_.extent(count, sizeof(Item)));
     finish_.gather(y, x, count, dense);
     return dense;
   }

@@ -119,7 +119,7 @@ Planes planes_of(const Image& image, const std::int32_t* box) {
 // The pixels of a plane that is worked on soon; of a large one only the first rows: it asks for the others itself.
 Ahead ahead_of(const Plane& p, Dtype dtype) {
   constexpr Index most = 16384;  // bytes: what the nearest caches hold beside the plane that is worked on
-  const Index extent = (p.width - 1) * p.column_stride + (p.channels - 1) * p.channel_stride + item_size(dtype);
+  const Index extent = p.extent(p.width, item_size(dtype));
   const Index rows = extent * p.height <= most ? p.height : std::min(kRowsAhead, most / extent);
   return {p.origin, rows, p.row_stride, extent};
 }

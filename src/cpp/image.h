@@ -37,6 +37,10 @@ struct Plane {
     return (channels == 1 || channel_stride == item) && (width == 1 || column_stride == channels * item);
   }
   std::byte* row(std::ptrdiff_t y) const { return origin + y * row_stride; }
+  // Bytes from the first of so many pixels of a row to the last.
+  std::ptrdiff_t extent(std::ptrdiff_t pixels, std::ptrdiff_t item) const {
+    return (pixels - 1) * column_stride + (channels - 1) * channel_stride + item;
+  }
 };
 
 }  // namespace fastblur

@@ -26,6 +26,12 @@ FASTBLUR_INLINE void prefetch(std::uintptr_t p) {
 #endif
 }
 
+// Asks for the lines of so many bytes from `p` on.
+FASTBLUR_INLINE void prefetch(std::uintptr_t p, std::ptrdiff_t bytes) {
+  for (std::ptrdiff_t at = 0; at < bytes; at += kLine) prefetch(p + static_cast<std::uintptr_t>(at));
+  prefetch(p + static_cast<std::uintptr_t>(bytes - 1));
+}
+
 // What is worked on next, asked for a little at a time, so that it arrives while what comes before it is worked on. All
 // at once would only make that one wait: a processor keeps track of a few dozen requests.
 class Ahead {

@@ -294,9 +294,12 @@ template <class R>
 void reduce(const typename R::Item* const* rows, Index terms, const std::int32_t* FASTBLUR_RESTRICT start,
             const typename R::Weight* FASTBLUR_RESTRICT weights, typename R::Total* nodes, Index stride, bool fresh,
             Index length, const float* pivot, Index ahead) {
+  constexpr Index item = static_cast<Index>(sizeof(typename R::Item));
   const auto sums = [&](Index at, auto vectors, const auto& read) FASTBLUR_INLINE_LAMBDA {
     constexpr int n = decltype(vectors)::value;
-    constexpr Index bytes = n * kLanes * static_cast<Index>(sizeof(typename R::Item));
+    constexpr Index bytes = n * kLanes * item;
+    // Of these samples, the line in which each 64 bytes begin; and of a row's last, the one in which it ends.
+    const Index end = at + n * kLanes < length ? 0 : (length - at) * item - 1;
     typename R::Sum sum[4][n];
     typename R::Total* node = nodes + at;
     const auto vector = [](auto u) FASTBLUR_INLINE_LAMBDA { return decltype(u)::value * kLanes; };
@@ -313,6 +316,7 @@ void reduce(const typename R::Item* const* rows, Index terms, const std::int32_t
           for (Index r = R::rows * i; r < R::rows * (i + 1); ++r) {
             const auto p = reinterpret_cast<std::uintptr_t>(rows[r] + at) + static_cast<std::uintptr_t>(ahead);
             for (Index b = 0; b < bytes; b += kLine) prefetch(p + static_cast<std::uintptr_t>(b));
+            if (end > 0) prefetch(p + static_cast<std::uintptr_t>(end));
           }
         each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
           const auto x = read(i, u);
