@@ -10,10 +10,10 @@
 
 #include "expansion.h"
 #include "reduction.h"
+#include "ring.h"
 
 namespace {
 
-using fastblur::BlurJob;
 
 constexpr Index kTileSamples = 1024;  // of a row handled at a time, so that 16 to 22 rows of them stay in L1 and L2
 constexpr Index kColumns = 32;        // columns of a panel per call
@@ -46,8 +46,7 @@ class Blur {
 
  public:
   Blur(const BlurJob& job, Arena& arena)
-      : job_(job),
-        plane_(job.plane),
+      : plane_(job.plane),
         v_(*job.vertical),
         h_(*job.horizontal),
         channels_(job.plane.channels),
@@ -60,23 +59,22 @@ class Blur {
         finish_(plane_, job.mask, kRows, smaller(tile_, width_) * channels_, pivot_, arena),
         pixels_(plane_, finish_, kPanel, smaller(read_tile_, width_) * channels_, arena),
         reduction_(plane_, v_, read_tile_, pixels_, pivot_, *job.ahead, arena),
-        expansion_(plane_, v_, tile_, finish_, pivot_, *job.ahead, arena) {
+        expansion_(plane_, v_, tile_, kPanel, finish_, pivot_, *job.ahead, arena),
+        whole_(v_.nodes <= v_.kernel.taps + 2 * kPanel),
+        ring_(job, whole_ ? v_.nodes : v_.kernel.taps + kPanel, node_stride_, arena) {
     const Index length = padded(width_ * channels_), tile_length = padded(smaller(tile_, width_) * channels_);
     if (h_.spline && !v_.spline) finished_ = arena.take<float>(kPanel * row_stride<float>(tile_length));
     panel_ = arena.take<float>(h_.spline ? tile_length * kPanel : length * kPanel);
     if (h_.spline) node_panel_ = arena.take<float>((h_.nodes * channels_ + kPanel) * kPanel);
     filtered_panel_ = arena.take<float>(h_.spline ? (padded(h_.nodes * channels_) + kGroup * channels_) * kPanel
                                                   : (tile_length + kGroup * channels_) * kPanel);
-    whole_ = v_.nodes <= v_.kernel.taps + 2 * kPanel;
-    ring_slots_ = whole_ ? v_.nodes : v_.kernel.taps + kPanel;
-    ring_ = arena.take<float>(ring_slots_ * node_stride_);
     node_rows_ = arena.take<float>(kPanel * node_stride_);
     window_ = arena.take<const float*>(larger(h_.nodes, kPanel) + larger(h_.kernel.taps, v_.kernel.taps) + 2 * kGroup);
   }
 
   // Node rows [begin, end), filtered along x, into `rows`.
   void nodes(Index begin, Index end, float* rows, Index stride) {
-    seek(begin);
+    if (v_.spline) reduction_.seek(begin);
     for (Index k = begin; k < end; k += kPanel) {
       const Index stop = smaller(k + kPanel, end);
       float* out[kPanel];
@@ -91,19 +89,13 @@ class Blur {
     Index last = v_.spline ? smaller(v_.weights.start[static_cast<std::size_t>(end - 1)] + 3, v_.nodes - 1) : end - 1;
     if (v_.kernel.whole) first = 0, last = v_.nodes - 1;
     expansion_.seek(begin);
-    next_node_ = -1;
+    ring_.clear();
     // Groups of outputs start at multiples of kGroup, so that a band gives the bits that the whole box gives.
     for (Index k = first / kGroup * kGroup; k <= last; k += kPanel)
       batch(larger(k, first), k, smaller(k + kPanel, last + 1), begin, end);
   }
 
  private:
-  // The next node to be produced is `node`.
-  void seek(Index node) {
-    next_node_ = node;
-    if (v_.spline) reduction_.seek(node);
-  }
-
   // Node rows [begin, end), at most kPanel, in turn, filtered along x.
   void produce(Index begin, Index end, float* const* out) {
     if (v_.spline) {
@@ -122,7 +114,6 @@ class Blur {
       }
     }
     filter_panel(out, end - begin);
-    next_node_ = end;
   }
 
   // --- along x, pixels to filtered nodes ------------------------------------------------------------------------
@@ -191,46 +182,17 @@ class Blur {
 
   // --- along y, nodes to filtered nodes -------------------------------------------------------------------------
 
-  // Node row k, where `first` is the lowest that is asked for and stands in slot `slot`.
-  const float* node_row(Index k, Index first, Index slot) const {
-    const float* stored = job_.stored_row(k);
-    if (stored != nullptr) return stored;
-    slot += k - first;
-    return ring_ + (slot < ring_slots_ ? slot : slot - ring_slots_) * node_stride_;
-  }
-
-  // Node rows up to `high` stand in the ring or in storage.
-  void ensure(Index low, Index high) {
-    const auto stored_end = [&](Index k) {
-      for (bool moved = true; moved;) {
-        moved = false;
-        for (Index i = 0; i < job_.stored_count; ++i)
-          if (k >= job_.stored[i].begin && k < job_.stored[i].end) k = job_.stored[i].end, moved = true;
-      }
-      return k;
-    };
-    if (next_node_ < 0) next_ = low;
-    for (;;) {
-      next_ = stored_end(next_);
-      if (next_ > high) return;
-      if (next_node_ != next_) seek(next_);
-      Index stop = smaller(next_ + kPanel, whole_ ? v_.nodes : high + 1);
-      for (Index i = 0; i < job_.stored_count; ++i)
-        if (job_.stored[i].begin > next_) stop = smaller(stop, job_.stored[i].begin);
-      float* out[kPanel];
-      for (Index k = next_; k < stop; ++k) out[k - next_] = ring_ + k % ring_slots_ * node_stride_;
-      produce(next_, stop, out);
-      next_ = stop;
-    }
-  }
-
   // Filters the nodes [k, stop), of which those before `first` are not wanted, and writes what they complete.
   void batch(Index first, Index k, Index stop, Index begin, Index end) {
     Index low, high;
     v_.needed(first, stop, low, high);
-    ensure(low, high);
-    const Index slot = low % ring_slots_;
-    window_of(v_, k, stop, [&](Index i) { return node_row(smaller(larger(i, low), high), low, slot); });
+    ring_.ensure(low, high, kPanel, whole_ ? v_.nodes : high + 1, [&](Index from, Index to, bool fresh) {
+      if (fresh && v_.spline) reduction_.seek(from);
+      float* out[kPanel];
+      for (Index i = from; i < to; ++i) out[i - from] = ring_.slot(i);
+      produce(from, to, out);
+    });
+    window_of(v_, k, stop, [&](Index i) { return ring_.row(smaller(larger(i, low), high)); });
     // So many samples of all the rows of the window stay in the first cache while each group reads them.
     const Index tile = larger(padded(8192 / (high - low + 1)), 2 * kPanel);
     for (Index x = 0; x < node_width_; x += tile)
@@ -288,7 +250,6 @@ class Blur {
     }
   }
 
-  const BlurJob& job_;
   Plane plane_;
   const Axis& v_;
   const Axis& h_;
@@ -300,19 +261,15 @@ class Blur {
   PixelRows<S> pixels_;
   Reduction<S> reduction_;
   Expansion<S> expansion_;
+  bool whole_;         // the ring holds all node rows: they are produced in whole panels, else as they are needed
+  Ring<float> ring_;  // node rows, filtered along x
 
   float* panel_ = nullptr;           // 16 rows, transposed
   float* node_panel_ = nullptr;      // their nodes along x
   float* filtered_panel_ = nullptr;  // those, filtered
-  float* ring_ = nullptr;            // node rows that the vertical filter still needs
   float* node_rows_ = nullptr;       // node rows, filtered both ways
   float* finished_ = nullptr;        // pixel rows that were not reduced along y, on their way to the image
   const float** window_ = nullptr;   // rows of a filter's window
-  bool whole_ = false;  // the ring holds all node rows: they are produced in whole panels, else as they are needed
-  Index ring_slots_ = 0;
-
-  Index next_node_ = -1;  // that produce() goes on with
-  Index next_ = 0;        // node to be ensured
 };
 
 }  // namespace

@@ -14,9 +14,10 @@ class Expansion {
  public:
   using Node = typename Nodes::Node;
 
-  // For an axis with a spline; of others nothing is kept. Tiles have at most `tile` pixels.
-  Expansion(const Plane& plane, const Axis& axis, Index tile, Finish<S>& finish, const float* pivot, Ahead& ahead,
-            Arena& arena)
+  // For an axis with a spline; of others nothing is kept. Tiles have at most `tile` pixels, of `batch` node rows, which
+  // are kPanel at most.
+  Expansion(const Plane& plane, const Axis& axis, Index tile, Index batch, Finish<S>& finish, const float* pivot,
+            Ahead& ahead, Arena& arena)
       : plane_(plane),
         axis_(axis),
         weights_(Arithmetic<S>::weights(axis)),
@@ -27,7 +28,7 @@ class Expansion {
         previous_stride_(row_stride<Node>(padded(plane.width * plane.channels))) {
     if (!axis.spline) return;
     const Index samples = smaller(tile, plane.width) * plane.channels;
-    nodes_ = arena.take<Node>(kPanel * row_stride<Node>(samples));
+    nodes_ = arena.take<Node>(batch * row_stride<Node>(samples));
     previous_ = arena.take<Node>(3 * previous_stride_);
     if (!finish.direct()) values_ = arena.take<float>(kRows * row_stride<float>(padded(samples, Nodes::lanes)));
   }
@@ -35,7 +36,7 @@ class Expansion {
   // The pixel row to be written next is `row`.
   void seek(Index row) { next_row_ = row; }
 
-  // Room for node row i of a batch, i < kPanel, of tiles of so many samples: to be filled before write().
+  // Room for node row i of a batch, of tiles of so many samples: to be filled before write().
   Node* node(Index i, Index samples) const { return nodes_ + i * row_stride<Node>(samples); }
 
   // Writes the columns [x1, x2) of the pixel rows before `end` that the nodes [k, stop) complete; tiles come in turn.
@@ -44,7 +45,7 @@ class Expansion {
     const Node* rows[kPanel + 3];  // nodes k - 3 .. stop - 1 of these columns
     Node* previous = previous_ + x1 * plane_.channels;
     for (Index i = 0; i < 3; ++i) rows[i] = previous + i * previous_stride_;
-    for (Index i = 0; i < kPanel; ++i) rows[i + 3] = node(i, samples);
+    for (Index i = 0; i < stop - k; ++i) rows[i + 3] = node(i, samples);
     const Index row = pixel_rows(rows, x1, count, k, stop, end);
     // A box of fewer nodes than a batch never comes back for them, and a batch of fewer than three is the last.
     if (stop - k >= 3)

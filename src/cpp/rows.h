@@ -26,6 +26,8 @@ using fastblur::prefetch;
 
 constexpr Index kPanel = 16;  // rows in a panel: one vector of the widest instruction set, and the same for all
 
+constexpr Index smaller(Index a, Index b) { return a < b ? a : b; }
+constexpr Index larger(Index a, Index b) { return a > b ? a : b; }
 constexpr Index padded(Index n, Index unit = kPanel) { return (n + unit - 1) / unit * unit; }
 // Items from one row of scratch to the next, of n items and what whole vectors read and write beyond them: an odd
 // number of cache lines, so that rows below each other do not compete for the same places of the cache.

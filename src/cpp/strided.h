@@ -10,9 +10,6 @@ namespace {
 
 using fastblur::Plane;
 
-inline Index smaller(Index a, Index b) { return a < b ? a : b; }
-inline Index larger(Index a, Index b) { return a > b ? a : b; }
-
 template <class Item>
 class Strided {
  public:
