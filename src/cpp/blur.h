@@ -15,7 +15,7 @@
 namespace {
 
 
-constexpr Index kTileSamples = 1024;  // of a row handled at a time, so that 16 to 22 rows of them stay in L1 and L2
+
 constexpr Index kColumns = 32;        // columns of a panel per call
 
 static_assert(fastblur::kGroup <= fastblur::kLongestWhole && fastblur::kLongestWhole <= kPanel, "one batch, one tile");

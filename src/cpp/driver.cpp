@@ -317,10 +317,10 @@ class Blur final : public Operation {
   static bool identity(const Axis& axis) { return !axis.spline && axis.kernel.taps == 1; }
   std::size_t row(Index box) const { return static_cast<std::size_t>(call_.at(box).row); }
   BlurJob prepare(const Plane& plane, const Planes& planes, Index box, Ahead& ahead) const {
-    const AxisKey y = key(box, plane.height, true);
-    const Axis& v = this_worker().axis(y);
-    const Axis& h = horizontal(plane, box);
-    return {plane, call_.mask(box, planes), &v, &h, nullptr, 0, y.accuracy == static_cast<int>(Accuracy::bytes),
+    const Axis& v = vertical(plane, box);
+    const AxisKey x = key(box, plane.width, false);
+    const Axis& h = this_worker().axis(x);
+    return {plane, call_.mask(box, planes), &v, &h, nullptr, 0, x.accuracy == static_cast<int>(Accuracy::bytes),
             &ahead};
   }
 

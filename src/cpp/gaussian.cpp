@@ -36,7 +36,10 @@ constexpr double kWidestOfBytes = 400;
 constexpr Index kFewNodes = 7;
 
 // The spline's grid is this wide at least, in pixels: where it is finer, the direct filter is the faster.
-constexpr double kLeastSpacing = 1.55, kLeastReplicated = 1.8;
+constexpr double kLeastSpacing = 1.55, kLeastReplicated = 1.8, kLeastOfBytes = 1.8;
+
+// Bytes are filtered directly along x while the kernel's radius is less than this.
+constexpr double kReachOfBytes = 11;
 
 // Rows up to this long are filtered as they are, and by the kernel's full length: fewer steps cost less than fewer
 // multiplications.
@@ -180,7 +183,10 @@ void make_kernel(Index n, const Gaussian& gaussian, double radius, Border border
 // from each weight to the next, outside in, and the centre takes the rest.
 void make_byte_kernel(const Gaussian& gaussian, Index radius, ByteKernel& kernel) {
   kernel.radius = radius;
-  kernel.weights.assign(static_cast<std::size_t>(radius + 1), 0);
+  kernel.weights.resize(static_cast<std::size_t>(radius + 1));
+  const auto put = [&](Index i, Index w) {
+    kernel.weights[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(w | w << 16);
+  };
   double sum = gaussian(0);
   for (Index i = 1; i <= radius; ++i) sum += 2 * gaussian(static_cast<double>(i));
   double carried = 0;
@@ -189,10 +195,10 @@ void make_byte_kernel(const Gaussian& gaussian, Index radius, ByteKernel& kernel
     const double exact = 65536 * gaussian(static_cast<double>(i)) / sum + carried;
     const double rounded = std::floor(exact + 0.5);
     carried = exact - rounded;
-    kernel.weights[static_cast<std::size_t>(i)] = static_cast<std::uint16_t>(rounded);
+    put(i, static_cast<Index>(rounded));
     total += 2 * static_cast<Index>(rounded);
   }
-  kernel.weights[0] = static_cast<std::uint16_t>(std::min<Index>(65536 - total, 65535));
+  put(0, std::min<Index>(65536 - total, 65535));
 }
 
 // The cubic B-spline plus `second` times its second derivative. Spectrum sinc^4(w / 2) (1 - second w^2).
@@ -458,7 +464,8 @@ void Axis::needed(Index begin, Index end, Index& low, Index& high) const {
 
 Accuracy level_path(double sigma, bool along_y) {
   const double reach = kLevel.tail * sigma + 0.5;  // before it is cut to whole pixels
-  return reach >= 1 && reach < 9 ? Accuracy::bytes : along_y ? Accuracy::rows : Accuracy::level;
+  if (reach < 1 || reach >= kReachOfBytes) return along_y ? Accuracy::rows : Accuracy::level;
+  return along_y ? Accuracy::byte_rows : Accuracy::bytes;
 }
 
 void plan_axis(const AxisKey& key, Axis& axis, PlanRoom& room) {
@@ -470,21 +477,20 @@ void plan_axis(const AxisKey& key, Axis& axis, PlanRoom& room) {
   axis.spline = false;
 
   const double full_radius = key.radius >= 0 ? static_cast<double>(key.radius) : std::floor(4 * sigma + 0.5);
-  if (key.accuracy == static_cast<int>(Accuracy::bytes)) {
-    const double reach = std::floor(kLevel.tail * sigma + 0.5);
+  const auto accuracy = static_cast<Accuracy>(key.accuracy);
+  const bool bytes = accuracy == Accuracy::bytes || accuracy == Accuracy::byte_rows;
+  // The filter of the pixels, or of the nodes.
+  const auto filter = [&](Index count, const Gaussian& gaussian, double radius) {
+    if (!bytes) return make_kernel(count, gaussian, radius, key.border, room.kernel, axis.kernel);
     axis.kernel.whole = false;
-    axis.kernel.radius = static_cast<Index>(reach);
+    axis.kernel.radius = static_cast<Index>(radius);
     axis.kernel.taps = 2 * axis.kernel.radius + 1;
-    make_byte_kernel(Gaussian(sigma), static_cast<Index>(reach), axis.bytes);
-    return;
-  }
-  if (key.accuracy == static_cast<int>(Accuracy::exact) || n <= kShortest) {
-    make_kernel(n, Gaussian(sigma), full_radius, key.border, room.kernel, axis.kernel);
-    return;
-  }
+    make_byte_kernel(gaussian, axis.kernel.radius, axis.bytes);
+  };
+  if (accuracy == Accuracy::exact || (n <= kShortest && !bytes)) return filter(n, Gaussian(sigma), full_radius);
   const bool replicated = key.border == Border::replicate;
-  const bool rows = key.accuracy == static_cast<int>(Accuracy::rows);
-  const bool level = rows || key.accuracy == static_cast<int>(Accuracy::level);
+  const bool rows = accuracy == Accuracy::rows || accuracy == Accuracy::byte_rows;
+  const bool level = rows || bytes || accuracy == Accuracy::level;
   const Quality& quality = level ? kLevel : replicated ? kFineReplicated : kFine;
   const CubicSpline cubic(quality.second);
   double widest = sigma / std::sqrt(quality.coarse_sigma * quality.coarse_sigma + 2 * cubic.variance());
@@ -496,10 +502,9 @@ void plan_axis(const AxisKey& key, Axis& axis, PlanRoom& room) {
   const double radius = std::min(full_radius, std::floor(quality.tail * sigma + 0.5));
   const Index nodes = static_cast<Index>(cells) + (centred ? 0 : 1) + (replicated ? 4 : 0);
   // The direct filter where the spline would alias, and where it would save nothing.
-  if (!(spacing >= (replicated ? kLeastReplicated : kLeastSpacing)) || n <= nodes + 2) {
-    make_kernel(n, Gaussian(sigma), radius, key.border, room.kernel, axis.kernel);
-    return;
-  }
+  const double least = bytes ? kLeastOfBytes : replicated ? kLeastReplicated : kLeastSpacing;
+  if (accuracy == Accuracy::bytes || n <= kShortest || n <= nodes + 2 || !(spacing >= least))
+    return filter(n, Gaussian(sigma), radius);
   axis.spline = true;
   axis.nodes = nodes;
   SplinePlan(n, cubic, spacing, nodes, key.border, rows ? room.spline : axis.weights).make_half();
@@ -512,8 +517,7 @@ void plan_axis(const AxisKey& key, Axis& axis, PlanRoom& room) {
   }
   // The spectra of the two splines, exp(-variance w^2 + 2 fourth w^4 - ..), times this are the Gaussian's.
   const double variance = sigma / spacing * (sigma / spacing) - 2 * cubic.variance(), coarse = std::sqrt(variance);
-  make_kernel(nodes, Gaussian(coarse, -2 * cubic.fourth() / (variance * variance)),
-              std::ceil(quality.coarse_tail * coarse), key.border, room.kernel, axis.kernel);
+  filter(nodes, Gaussian(coarse, -2 * cubic.fourth() / (variance * variance)), std::ceil(quality.coarse_tail * coarse));
 }
 
 }  // namespace fastblur

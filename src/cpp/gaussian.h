@@ -38,11 +38,11 @@ struct Kernel {
   std::vector<float> weights;  // (radius + 1,) of the centre and of each pair around it; whole: (half, half, 2)
 };
 
-// The same kernel for bytes: weights of the centre and of each pair of neighbours around it, in 1/65536, summing to
-// one exactly.
+// The same kernel for bytes: weights of the centre and of each pair of neighbours around it, in 1/65536 and in both
+// halves of 32 bits, summing to one exactly.
 struct ByteKernel {
   Index radius = 0;
-  std::vector<std::uint16_t> weights;  // (radius + 1,)
+  std::vector<std::int32_t> weights;  // (radius + 1,)
 };
 
 // How pixels and coarse nodes meet: pixel i touches the nodes start[i] .. start[i] + 3 with these weights.
@@ -85,6 +85,7 @@ enum class Accuracy : int {
   level,  // one level of uint8
   rows,   // the same along y, where bytes are added up
   bytes,  // the same, by the direct filter in 16-bit fixed point
+  byte_rows,  // the same along y, by a spline where that pays
   fine,   // 5e-4 of the range
   exact,  // the full kernel, for method="direct" and for a given kernel size
 };
@@ -95,7 +96,7 @@ struct Axis {
   Index nodes = 0;
   bool spline = false;
   Spline weights;
-  ByteSpline byte_weights;  // Accuracy::rows: then only `start` of `weights` holds
+  ByteSpline byte_weights;  // Accuracy::rows and byte_rows: then only `start` of `weights` holds
   Kernel kernel;
   ByteKernel bytes;
   Border border = Border::reflect;

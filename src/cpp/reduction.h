@@ -12,6 +12,7 @@ using fastblur::kRowsAhead;
 
 constexpr Index kUncached = Index{16} << 20;  // bytes of a box that lies in memory, or in a cache that others share
 constexpr Index kRows = 16;                   // pixel rows per call of a kernel: as many memory streams at a time
+constexpr Index kTileSamples = 1024;          // of a row handled at a time, so that 16 to 22 rows stay in L1 and L2
 
 // The pixel rows of a plane, as samples that lie together.
 template <class S>

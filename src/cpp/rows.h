@@ -189,10 +189,11 @@ struct FloatNodes {
 // Nodes on their way to bytes are 16-bit numbers in 1/128 level: no weight is negative, so neither is a node. A product
 // loses half a unit on average, four lose two, which each node has in advance; and half a level, to round by.
 struct ByteNodes {
+  static constexpr std::uint16_t kAbove = 64 + 2;
   struct Scaled {
     using Item = float;
     static constexpr bool pivoted = false;
-    static FASTBLUR_INLINE Vec scaled(Vec v) { return add(mul(v, splat(128)), splat(64 + 2)); }
+    static FASTBLUR_INLINE Vec scaled(Vec v) { return add(mul(v, splat(128)), splat(kAbove)); }
     static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return scaled(load(p)); }
     static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) {
       return scaled(load_part(p, count));
