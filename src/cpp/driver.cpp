@@ -199,7 +199,7 @@ class Worker {
     void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
   };
   // Sizes recur: the boxes of a crowd share a sigma, and have a few dozen widths and heights between them.
-  static constexpr std::size_t kSets = 32, kWays = 4, kRemembered = kSets * kWays;
+  static constexpr std::size_t kSets = 64, kWays = 4, kRemembered = kSets * kWays;
   static constexpr Index kMostPixels = 32768;  // up to 48 bytes each
 
   static std::size_t hash(const AxisKey& key) {
@@ -280,9 +280,9 @@ class Blur final : public Operation {
   Index units(const Plane& plane, Index) const override { return plane.height; }
 
   // The axes of a plane of a box. Valid until the next but one call.
-  const Axis& vertical(const Plane& plane, Index box) const { return this_worker().axis(key(box, plane.height, true)); }
+  const Axis& vertical(const Plane& plane, Index box) const { return this_worker().axis(key(plane, box, true)); }
   const Axis& horizontal(const Plane& plane, Index box) const {
-    return this_worker().axis(key(box, plane.width, false));
+    return this_worker().axis(key(plane, box, false));
   }
 
   void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
@@ -306,19 +306,23 @@ class Blur final : public Operation {
   }
 
  private:
-  AxisKey key(Index box, Index n, bool along_y) const {
+  AxisKey key(const Plane& plane, Index box, bool along_y) const {
     const std::int64_t radius = radii_.empty() ? -1 : radii_[radii_.size() == 1 ? 0 : row(box)];
     const double sigma = call_.strength(box);
-    const Accuracy accuracy = direct_ || radius >= 0                ? Accuracy::exact
-                              : call_.image(box).dtype == Dtype::u8 ? level_path(sigma, along_y)
-                                                                    : Accuracy::fine;
-    return {n, sigma, radius, border_, static_cast<int>(accuracy)};
+    Accuracy accuracy = Accuracy::fine;
+    if (direct_ || radius >= 0) {
+      accuracy = Accuracy::exact;
+    } else if (call_.image(box).dtype == Dtype::u8) {
+      const LevelPath path = level_path(sigma, plane.height, plane.width, plane.channels);
+      accuracy = along_y ? path.along_y : path.along_x;
+    }
+    return {along_y ? plane.height : plane.width, sigma, radius, border_, static_cast<int>(accuracy)};
   }
   static bool identity(const Axis& axis) { return !axis.spline && axis.kernel.taps == 1; }
   std::size_t row(Index box) const { return static_cast<std::size_t>(call_.at(box).row); }
   BlurJob prepare(const Plane& plane, const Planes& planes, Index box, Ahead& ahead) const {
     const Axis& v = vertical(plane, box);
-    const AxisKey x = key(box, plane.width, false);
+    const AxisKey x = key(plane, box, false);
     const Axis& h = this_worker().axis(x);
     return {plane, call_.mask(box, planes), &v, &h, nullptr, 0, x.accuracy == static_cast<int>(Accuracy::bytes),
             &ahead};

@@ -38,8 +38,9 @@ constexpr Index kFewNodes = 7;
 // The spline's grid is this wide at least, in pixels: where it is finer, the direct filter is the faster.
 constexpr double kLeastSpacing = 1.55, kLeastReplicated = 1.8, kLeastOfBytes = 1.8;
 
-// Bytes are filtered directly along x while the kernel's radius is less than this.
-constexpr double kReachOfBytes = 11;
+// The kernels of bytes that are filtered in 16 bits have smaller radii than these: beyond the first, what is cut off in
+// their products would count; along both axes, as in boxes that are not high enough for a spline, few taps must do.
+constexpr double kReachOfBytes = 20, kReachOfShort = 9;
 
 // Rows up to this long are filtered as they are, and by the kernel's full length: fewer steps cost less than fewer
 // multiplications.
@@ -462,10 +463,22 @@ void Axis::needed(Index begin, Index end, Index& low, Index& high) const {
   }
 }
 
-Accuracy level_path(double sigma, bool along_y) {
-  const double reach = kLevel.tail * sigma + 0.5;  // before it is cut to whole pixels
-  if (reach < 1 || reach >= kReachOfBytes) return along_y ? Accuracy::rows : Accuracy::level;
-  return along_y ? Accuracy::byte_rows : Accuracy::bytes;
+LevelPath level_path(double sigma, Index height, Index width, Index channels) {
+  const LevelPath direct{Accuracy::byte_rows, Accuracy::bytes}, panels{Accuracy::rows, Accuracy::level};
+  const double reach = kLevel.tail * sigma + 0.5;  // the kernel's radius before it is cut to whole pixels
+  if (reach < 1 || reach >= kReachOfBytes) return panels;
+  const CubicSpline cubic(kLevel.second);
+  const double spacing = sigma / std::sqrt(kLevel.coarse_sigma * kLevel.coarse_sigma + 2 * cubic.variance());
+  if (spacing < kLeastOfBytes) return direct;
+  if (width <= kShortest) return panels;
+  if (height <= kShortest) return reach < kReachOfShort ? direct : panels;
+  // Cycles along x, as measured with AVX-512: a row of nodes is a few loads a tap, most of them across cache lines, and
+  // the pixels that continue it; a panel costs the more the more rows it has, and much of it anyway.
+  const double radius = std::floor(reach), rows = std::ceil(static_cast<double>(height) / spacing);
+  const double vectors = std::ceil(static_cast<double>(width * channels) / 32);
+  const double directly = rows * (vectors * (12 + 2 * radius) + 6 * radius);
+  const double in_panels = vectors * (345 * std::ceil(rows / 16) + 15.5 * rows);
+  return directly < in_panels ? direct : panels;
 }
 
 void plan_axis(const AxisKey& key, Axis& axis, PlanRoom& room) {

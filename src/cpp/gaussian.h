@@ -105,8 +105,11 @@ struct Axis {
   void needed(Index begin, Index end, Index& low, Index& high) const;
 };
 
-// How uint8 boxes are best blurred to within a level.
-Accuracy level_path(double sigma, bool along_y);
+// How a uint8 box is best blurred to within a level: by what it costs.
+struct LevelPath {
+  Accuracy along_y, along_x;
+};
+LevelPath level_path(double sigma, Index height, Index width, Index channels);
 
 // `room` is memory that is of use again for the next one.
 void plan_axis(const AxisKey& key, Axis& axis, PlanRoom& room);
