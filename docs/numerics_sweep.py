@@ -38,7 +38,7 @@ class Quality:
         return 1 / 3 + 2 * self.second
 
 
-BYTE_REACH = 10  # the largest radius of the direct filter for bytes, level_path()
+REACH_OF_BYTES, REACH_OF_SHORT = 20, 9  # kReachOfBytes, kReachOfShort
 LEAST_SPACING, LEAST_REPLICATED, LEAST_OF_BYTES = 1.55, 1.8, 1.8  # kLeastSpacing, kLeastReplicated, kLeastOfBytes
 SHORTEST = 16  # kShortest: rows up to this long are filtered by the full kernel
 
@@ -74,19 +74,35 @@ def cubic(x: Matrix, second: float) -> Matrix:
     return np.where(x < 1, inner, outer)
 
 
-def axis_matrix(n: int, sigma: float, border: str, quality: Quality, along_y: bool) -> tuple[Matrix, bool]:
-    """The (n, n) matrix that the automatic path applies, and whether it is the spline's. Only for bytes does it matter
-    which axis it is."""
+def spacing(sigma: float, quality: Quality) -> float:
+    """The widest grid that the quality allows, in pixels."""
+    return sigma / math.sqrt(quality.coarse_sigma**2 + 2 * quality.variance)
+
+
+def in_bytes(sigma: float, height: int, width: int) -> bool:
+    """Whether the rows of a box of bytes with one channel are filtered in 16 bits, as level_path() chooses."""
+    reach, widest = LEVEL.tail * sigma + 0.5, spacing(sigma, LEVEL)
+    if reach < 1 or reach >= REACH_OF_BYTES or widest < LEAST_OF_BYTES:
+        return 1 <= reach < REACH_OF_BYTES
+    if min(height, width) <= SHORTEST:
+        return width > SHORTEST and reach < REACH_OF_SHORT
+    rows, vectors = math.ceil(height / widest), math.ceil(width / 32)
+    directly = rows * (vectors * (12 + 2 * int(reach)) + 6 * int(reach))
+    return directly < vectors * (345 * math.ceil(rows / 16) + 15.5 * rows)
+
+
+def axis_matrix(n: int, sigma: float, border: str, quality: Quality, path: str = "") -> tuple[Matrix, bool]:
+    """The (n, n) matrix that the automatic path applies, and whether it is the spline's. `path` is "x" or "y" for an
+    axis of a box in 16 bits."""
     quality = of_border(quality, border)
     extent = n if border == "symmetric" else n - 1
-    cells = max(1, math.ceil(extent / (sigma / math.sqrt(quality.coarse_sigma**2 + 2 * quality.variance))))
+    cells = max(1, math.ceil(extent / spacing(sigma, quality)))
     d = extent / cells
     nodes = cells + (0 if border == "symmetric" else 1) + (4 if border == "replicate" else 0)
     full, reach = int(4 * sigma + 0.5), int(quality.tail * sigma + 0.5)
-    bytes_ = quality is LEVEL and 1 <= reach <= BYTE_REACH
-    least = LEAST_OF_BYTES if bytes_ else LEAST_REPLICATED if border == "replicate" else LEAST_SPACING
-    if (bytes_ and not along_y) or n <= SHORTEST or d < least or n <= nodes + 2:
-        return kernel_matrix(n, sigma, full if n <= SHORTEST and not bytes_ else min(full, reach), border), False
+    least = LEAST_OF_BYTES if path else LEAST_REPLICATED if border == "replicate" else LEAST_SPACING
+    if path == "x" or n <= SHORTEST or d < least or n <= nodes + 2:
+        return kernel_matrix(n, sigma, full if n <= SHORTEST and not path else min(full, reach), border), False
 
     offset = {"reflect": 0.0, "symmetric": 0.5 / d - 0.5, "replicate": 2.0}[border]
     # Reduce: each node is a weighted sum of the pixels around it, in the row as the border continues it.
@@ -124,7 +140,8 @@ def attack(n: int, sigma: float, border: str) -> tuple[float, float]:
     """The image of n x n bytes on which the pixel with the largest error errs most: what theory says of that pixel, and
     the largest error of the installed fastblur on the image, in levels, rounding included."""
     exact = kernel_matrix(n, sigma, int(4 * sigma + 0.5), border)
-    along_y, along_x = (axis_matrix(n, sigma, border, LEVEL, y)[0] for y in (True, False))
+    paths = ("y", "x") if in_bytes(sigma, n, n) else ("", "")
+    along_y, along_x = (axis_matrix(n, sigma, border, LEVEL, path)[0] for path in paths)
     i, j = (int(np.abs(matrix - exact).sum(axis=1).argmax()) for matrix in (along_y, along_x))
     difference = np.outer(along_y[i], along_x[j]) - np.outer(exact[i], exact[j])
     image = np.where(difference > 0, 255, 0).astype(np.uint8)
@@ -157,7 +174,7 @@ def main() -> None:
     for n in lengths[:: 4 if quick else 9]:
         for sigma in strengths[:: 4 if quick else 9]:
             for border in BORDERS:
-                derived = axis_matrix(n, sigma, border, FINE, True)[0] if n > 1 else np.ones((1, 1))
+                derived = axis_matrix(n, sigma, border, FINE)[0] if n > 1 else np.ones((1, 1))
                 off = max(off, float(np.abs(derived - installed_matrix(n, sigma, border)).sum(axis=1).max()))
     print(f"derived matrices against the installed fastblur {fastblur.__version__}, float32: {off:.1e} of range\n")
 
@@ -168,8 +185,9 @@ def main() -> None:
             worst = {True: (0.0, 0, 0.0), False: (0.0, 0, 0.0)}
             for n in lengths[1:]:
                 for sigma in [*strengths, *tightest(n, border, quality)]:
-                    for along_y in (True, False):
-                        matrix, spline = axis_matrix(n, sigma, border, quality, along_y)
+                    reach = LEVEL.tail * sigma + 0.5
+                    for path in ("", "x", "y") if quality is LEVEL and 1 <= reach < REACH_OF_BYTES else ("",):
+                        matrix, spline = axis_matrix(n, sigma, border, quality, path)
                         worst[spline] = max(worst[spline], (error(matrix, n, sigma, border), n, sigma))
             for spline, (largest, n, sigma) in worst.items():
                 path = "spline" if spline else f"direct, {quality.tail} sigma"

@@ -313,7 +313,8 @@ class Blur final : public Operation {
     if (direct_ || radius >= 0) {
       accuracy = Accuracy::exact;
     } else if (call_.image(box).dtype == Dtype::u8) {
-      const LevelPath path = level_path(sigma, plane.height, plane.width, plane.channels);
+      // By the image's channels: where each lies by itself, the bits are those of channels that lie together.
+      const LevelPath path = level_path(sigma, plane.height, plane.width, call_.image(box).channels);
       accuracy = along_y ? path.along_y : path.along_x;
     }
     return {along_y ? plane.height : plane.width, sigma, radius, border_, static_cast<int>(accuracy)};
