@@ -14,9 +14,7 @@
 
 namespace {
 
-
-
-constexpr Index kColumns = 32;        // columns of a panel per call
+constexpr Index kColumns = 32;  // columns of a panel per call
 
 static_assert(fastblur::kGroup <= fastblur::kLongestWhole && fastblur::kLongestWhole <= kPanel, "one batch, one tile");
 
@@ -261,7 +259,7 @@ class Blur {
   PixelRows<S> pixels_;
   Reduction<S> reduction_;
   Expansion<S> expansion_;
-  bool whole_;         // the ring holds all node rows: they are produced in whole panels, else as they are needed
+  bool whole_;        // the ring holds all node rows: they are produced in whole panels, else as they are needed
   Ring<float> ring_;  // node rows, filtered along x
 
   float* panel_ = nullptr;           // 16 rows, transposed

@@ -281,9 +281,7 @@ class Blur final : public Operation {
 
   // The axes of a plane of a box. Valid until the next but one call.
   const Axis& vertical(const Plane& plane, Index box) const { return this_worker().axis(key(plane, box, true)); }
-  const Axis& horizontal(const Plane& plane, Index box) const {
-    return this_worker().axis(key(plane, box, false));
-  }
+  const Axis& horizontal(const Plane& plane, Index box) const { return this_worker().axis(key(plane, box, false)); }
 
   void run(const Plane& plane, const Planes& planes, Index box, Index begin, Index end,
            const std::vector<StoredNodes>* stored, Ahead& ahead) override {

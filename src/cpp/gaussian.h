@@ -82,12 +82,12 @@ struct AxisKey {
 
 // How near to the reference the result must be; see spec of the error bounds in docs/numerics.md.
 enum class Accuracy : int {
-  level,  // one level of uint8
-  rows,   // the same along y, where bytes are added up
-  bytes,  // the same, by the direct filter in 16-bit fixed point
+  level,      // one level of uint8
+  rows,       // the same along y, where bytes are added up
+  bytes,      // the same, by the direct filter in 16-bit fixed point
   byte_rows,  // the same along y, by a spline where that pays
-  fine,   // 5e-4 of the range
-  exact,  // the full kernel, for method="direct" and for a given kernel size
+  fine,       // 5e-4 of the range
+  exact,      // the full kernel, for method="direct" and for a given kernel size
 };
 
 // Everything that one axis needs. Without a spline, the "nodes" are the pixels themselves.

@@ -102,7 +102,8 @@ class Reduction {
       const Index x2 = smaller(x1 + tile_, plane_.width), stride = row_stride<Total>((x2 - x1) * plane_.channels);
       add_up(x1, x2, end, stop);
       const Total* rows[kPanel];
-      for (Index i = 0; i < kPanel; ++i) rows[i] = accumulators_ + (smaller(begin + i, end - 1) - partial_node_) * stride;
+      for (Index i = 0; i < kPanel; ++i)
+        rows[i] = accumulators_ + (smaller(begin + i, end - 1) - partial_node_) * stride;
       take(x1, x2, rows);
     }
     next_term_ = stop;

@@ -61,8 +61,8 @@ class Ring {
   const BlurJob& job_;
   Index slots_, stride_;
   Item* rows_;
-  Index next_ = -1, made_ = -1;       // row to be ensured, and the one after the last that was produced
-  Index low_ = 0, low_slot_ = 0;      // the first of those that were ensured
+  Index next_ = -1, made_ = -1;   // row to be ensured, and the one after the last that was produced
+  Index low_ = 0, low_slot_ = 0;  // the first of those that were ensured
 };
 
 }  // namespace
