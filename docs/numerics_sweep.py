@@ -91,6 +91,13 @@ def in_bytes(sigma: float, height: int, width: int) -> bool:
     return directly < vectors * (345 * math.ceil(rows / 16) + 15.5 * rows)
 
 
+def paths_of(sigma: float, quality: Quality) -> tuple[str, ...]:
+    """The paths of axis_matrix() that some box may take."""
+    if quality is FINE or not 1 <= LEVEL.tail * sigma + 0.5 < REACH_OF_BYTES:
+        return ("",)
+    return ("x", "y") if spacing(sigma, LEVEL) < LEAST_OF_BYTES else ("", "x", "y")
+
+
 def axis_matrix(n: int, sigma: float, border: str, quality: Quality, path: str = "") -> tuple[Matrix, bool]:
     """The (n, n) matrix that the automatic path applies, and whether it is the spline's. `path` is "x" or "y" for an
     axis of a box in 16 bits."""
@@ -185,8 +192,7 @@ def main() -> None:
             worst = {True: (0.0, 0, 0.0), False: (0.0, 0, 0.0)}
             for n in lengths[1:]:
                 for sigma in [*strengths, *tightest(n, border, quality)]:
-                    reach = LEVEL.tail * sigma + 0.5
-                    for path in ("", "x", "y") if quality is LEVEL and 1 <= reach < REACH_OF_BYTES else ("",):
+                    for path in paths_of(sigma, quality):
                         matrix, spline = axis_matrix(n, sigma, border, quality, path)
                         worst[spline] = max(worst[spline], (error(matrix, n, sigma, border), n, sigma))
             for spline, (largest, n, sigma) in worst.items():
