@@ -321,10 +321,9 @@ class Blur final : public Operation {
   std::size_t row(Index box) const { return static_cast<std::size_t>(call_.at(box).row); }
   BlurJob prepare(const Plane& plane, const Planes& planes, Index box, Ahead& ahead) const {
     const Axis& v = vertical(plane, box);
-    const AxisKey x = key(plane, box, false);
-    const Axis& h = this_worker().axis(x);
-    return {plane, call_.mask(box, planes), &v, &h, nullptr, 0, x.accuracy == static_cast<int>(Accuracy::bytes),
-            &ahead};
+    const AxisKey along_x = key(plane, box, false);
+    const bool bytes = along_x.accuracy == static_cast<int>(Accuracy::bytes);
+    return {plane, call_.mask(box, planes), &v, &this_worker().axis(along_x), nullptr, 0, bytes, &ahead};
   }
 
   const Call& call_;

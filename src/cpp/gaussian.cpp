@@ -467,14 +467,13 @@ LevelPath level_path(double sigma, Index height, Index width, Index channels) {
   const LevelPath direct{Accuracy::byte_rows, Accuracy::bytes}, panels{Accuracy::rows, Accuracy::level};
   const double reach = kLevel.tail * sigma + 0.5;  // the kernel's radius before it is cut to whole pixels
   if (reach < 1 || reach >= kReachOfBytes) return panels;
-  const CubicSpline cubic(kLevel.second);
-  const double spacing = sigma / std::sqrt(kLevel.coarse_sigma * kLevel.coarse_sigma + 2 * cubic.variance());
-  if (spacing < kLeastOfBytes) return direct;
+  const double grid = kLevel.coarse_sigma * kLevel.coarse_sigma + 2 * CubicSpline(kLevel.second).variance();
+  if (sigma * sigma < kLeastOfBytes * kLeastOfBytes * grid) return direct;
   if (width <= kShortest) return panels;
   if (height <= kShortest) return reach < kReachOfShort ? direct : panels;
   // Cycles along x, as measured with AVX-512: a row of nodes is a few loads a tap, most of them across cache lines, and
   // the pixels that continue it; a panel costs the more the more rows it has, and much of it anyway.
-  const double radius = std::floor(reach), rows = std::ceil(static_cast<double>(height) / spacing);
+  const double radius = std::floor(reach), rows = std::ceil(static_cast<double>(height) * std::sqrt(grid) / sigma);
   const double vectors = std::ceil(static_cast<double>(width * channels) / 32);
   const double directly = rows * (vectors * (12 + 2 * radius) + 6 * radius);
   const double in_panels = vectors * (345 * std::ceil(rows / 16) + 15.5 * rows);
