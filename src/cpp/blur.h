@@ -83,8 +83,8 @@ class Blur {
 
   // Pixel rows [begin, end), written to the image.
   void band(Index begin, Index end) {
-    Index first = v_.spline ? v_.weights.start[static_cast<std::size_t>(begin)] : begin;
-    Index last = v_.spline ? smaller(v_.weights.start[static_cast<std::size_t>(end - 1)] + 3, v_.nodes - 1) : end - 1;
+    Index first, last;
+    v_.touched(begin, end, first, last);
     if (v_.kernel.whole) first = 0, last = v_.nodes - 1;
     expansion_.seek(begin);
     ring_.clear();

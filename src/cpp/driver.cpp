@@ -554,9 +554,8 @@ class Schedule {
     const Axis& v = blur_->vertical(plane, box);
     const Axis& h = blur_->horizontal(plane, box);
     const auto needed = [&](Index begin, Index end, Index& low, Index& high) {
-      const Index first = v.spline ? v.weights.start[static_cast<std::size_t>(begin)] : begin;
-      const Index last =
-          v.spline ? std::min<Index>(v.weights.start[static_cast<std::size_t>(end - 1)] + 3, v.nodes - 1) : end - 1;
+      Index first, last;
+      v.touched(begin, end, first, last);
       v.needed(first, last + 1, low, high);
     };
     std::vector<StoredNodes> ranges;

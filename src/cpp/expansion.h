@@ -12,6 +12,7 @@ class Expansion {
   using Weights = typename Arithmetic<S>::Weights;
 
  public:
+  Expansion(const Expansion&) = delete;  // its parts know where the others lie
   using Node = typename Nodes::Node;
 
   // For an axis with a spline; of others nothing is kept. Tiles have at most `tile` pixels, of `batch` node rows, which
@@ -25,7 +26,8 @@ class Expansion {
         pivot_(pivot),
         ahead_(ahead),
         packed_(plane.packed(sizeof(Item))),
-        previous_stride_(row_stride<Node>(padded(plane.width * plane.channels))) {
+        // Tiles are read in whole vectors, and so beyond the end of a row by one at most.
+        previous_stride_(row_stride<Node>(padded(plane.width * plane.channels, Nodes::lanes) + Nodes::lanes)) {
     if (!axis.spline) return;
     const Index samples = smaller(tile, plane.width) * plane.channels;
     nodes_ = arena.take<Node>(batch * row_stride<Node>(samples));
@@ -47,7 +49,7 @@ class Expansion {
     for (Index i = 0; i < 3; ++i) rows[i] = previous + i * previous_stride_;
     for (Index i = 0; i < stop - k; ++i) rows[i + 3] = node(i, samples);
     const Index row = pixel_rows(rows, x1, count, k, stop, end);
-    // A box of fewer nodes than a batch never comes back for them, and a batch of fewer than three is the last.
+    // The next batch goes on with the last three; a batch of fewer is the last.
     if (stop - k >= 3)
       for (Index i = 0; i < 3; ++i)
         std::memcpy(previous + i * previous_stride_, rows[stop - k + i],

@@ -432,6 +432,11 @@ Index border_index(Index i, Index n, Border border) {
   return i < n ? i : period - mirror - i;
 }
 
+void Axis::touched(Index begin, Index end, Index& first, Index& last) const {
+  first = spline ? weights.start[static_cast<std::size_t>(begin)] : begin;
+  last = spline ? std::min<Index>(weights.start[static_cast<std::size_t>(end - 1)] + 3, nodes - 1) : end - 1;
+}
+
 void Axis::needed(Index begin, Index end, Index& low, Index& high) const {
   if (kernel.whole) {
     low = 0;

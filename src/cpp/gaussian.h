@@ -101,6 +101,8 @@ struct Axis {
   ByteKernel bytes;
   Border border = Border::reflect;
 
+  // First and last node that the pixels [begin, end) touch.
+  void touched(Index begin, Index end, Index& first, Index& last) const;
   // First and last node that the outputs of nodes [begin, end) read.
   void needed(Index begin, Index end, Index& low, Index& high) const;
 };

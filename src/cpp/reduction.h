@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 
 #include "finish.h"
 
@@ -20,7 +21,7 @@ class PixelRows {
  public:
   using Item = typename S::Item;
 
-  // `slots` rows of at most `samples` samples are held at a time.
+  // `slots` rows of at most `samples` samples are held at a time, where they do not lie together in the plane.
   PixelRows(const Plane& plane, const Finish<S>& finish, Index slots, Index samples, Arena& arena)
       : plane_(plane), finish_(finish), packed_(plane.packed(sizeof(Item))), stride_(padded(samples)) {
     if (!packed_) dense_ = arena.take<Item>(slots * stride_);
@@ -31,16 +32,30 @@ class PixelRows {
 
   // `count` pixels from (x, y) on, valid until the slot is used again.
   const Item* at(Index y, Index x, Index count, Index slot) const {
-    if (packed_) return reinterpret_cast<const Item*>(plane_.row(y)) + x * plane_.channels;
-    if (y + kRowsAhead < plane_.height)
-      prefetch(reinterpret_cast<std::uintptr_t>(plane_.row(y + kRowsAhead) + x * plane_.column_stride),
-               plane_.extent(count, sizeof(Item)));
+    if (packed_) return in_place(y, x);
     Item* dense = dense_ + slot * stride_;
-    finish_.gather(y, x, count, dense);
+    gather(y, x, count, dense);
     return dense;
+  }
+  // The same, as a copy.
+  void copy(Index y, Index x, Index count, Item* to) const {
+    if (packed_)
+      std::memcpy(to, in_place(y, x), static_cast<std::size_t>(count * plane_.channels) * sizeof(Item));
+    else
+      gather(y, x, count, to);
   }
 
  private:
+  const Item* in_place(Index y, Index x) const {
+    return reinterpret_cast<const Item*>(plane_.row(y)) + x * plane_.channels;
+  }
+  void gather(Index y, Index x, Index count, Item* dense) const {
+    if (y + kRowsAhead < plane_.height && plane_.column_stride <= kLine)
+      prefetch(reinterpret_cast<std::uintptr_t>(plane_.row(y + kRowsAhead) + x * plane_.column_stride),
+               plane_.extent(count, sizeof(Item)));
+    finish_.gather(y, x, count, dense);
+  }
+
   const Plane& plane_;
   const Finish<S>& finish_;
   bool packed_;
@@ -56,6 +71,7 @@ class Reduction {
   static constexpr bool in_bytes = std::is_same_v<Weights, fastblur::ByteSpline>;
 
  public:
+  Reduction(const Reduction&) = delete;  // its parts know where the others lie
   using Total = typename Sums::Total;
   using Totals = typename Arithmetic<S>::Totals;  // how they are read
 

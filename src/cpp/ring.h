@@ -20,7 +20,7 @@ class Ring {
   void clear() { next_ = made_ = -1; }
 
   // Rows [low, high] are held or stored, once produce(begin, end, fresh) has produced what was missing, at most `most`
-  // rows at a time and none beyond `limit`, into slot(k). It goes on where it left off unless `fresh`.
+  // rows at a time and none from `limit` on, into slot(k). It goes on where it left off unless `fresh`.
   template <class Produce>
   void ensure(Index low, Index high, Index most, Index limit, const Produce& produce) {
     low_ = low;
