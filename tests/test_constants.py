@@ -71,7 +71,7 @@ def test_each_channel_its_own(dtype: str, kind: str) -> None:
 @pytest.mark.parametrize("border_mode", BORDER_MODES)
 @pytest.mark.parametrize("height", [17, 21, 40, 66, 131])
 def test_white_in_16_bits(height: int, border_mode: str) -> None:
-    """The largest sums of two nodes. At 66 rows and sigma 3.13 the nodes are 2.5 pixels apart, and the most above 255."""
+    """The largest sums of two nodes: at 66 rows and sigma 3.13 they are 2.5 pixels apart, and furthest above 255."""
     white = np.full((height, 90, 3), 255, np.uint8)
     for sigma in [3.12997, 3.08, *np.linspace(2.15, 6.2, 40).tolist()]:
         assert (fastblur.gaussian_blur(white, None, sigma, border_mode=border_mode) == 255).all(), sigma
