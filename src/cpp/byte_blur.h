@@ -34,8 +34,7 @@ class ByteBlur {
         reduction_(plane_, y_, tile_, pixels_, nullptr, ahead_, arena),
         expansion_(plane_, y_, tile_, kBatch, finish_, nullptr, ahead_, arena),
         // Tiles are read in whole vectors, and so beyond the end of a row by one at most.
-        ring_(job, 2 * y_.bytes.radius + 2 * kBatch, row_stride<Word>(padded(length_, kWordLanes) + kWordLanes),
-              arena) {
+        ring_(job, 2 * y_.bytes.radius + kBatch, row_stride<Word>(padded(length_, kWordLanes) + kWordLanes), arena) {
     if (y_.spline)
       nodes_ = arena.take<Word>(kBatch * line_stride_);
     else
@@ -81,8 +80,15 @@ class ByteBlur {
   }
 
  private:
-  static constexpr Index kBatch = 8;  // rows filtered at a time along y, so that what they share of the window is in L1
+  static constexpr Index kBatch = 16;  // rows filtered along x, and then along y, at a time
   static constexpr int kVectors = 4;
+
+  // A kernel, in a local variable: as a store of words might be to any other.
+  struct Taps {
+    explicit Taps(const fastblur::ByteKernel& kernel) : radius(kernel.radius), weights(kernel.weights.data()) {}
+    Index radius;
+    const std::int32_t* FASTBLUR_RESTRICT weights;
+  };
 
   // Rows [begin, end), at most kBatch, filtered along x: row i to out(i).
   template <class Out>
@@ -131,10 +137,11 @@ class ByteBlur {
   template <class Item>
   void along_x(const Item* row, Word* out) const {
     const Index channels = plane_.channels;
+    const Taps taps(x_.bytes);
     sweep_whole<kVectors, kWordLanes>(length_, [&](Index at, auto vectors) FASTBLUR_INLINE_LAMBDA {
       constexpr int n = decltype(vectors)::value;
       Words sum[n];
-      filter<std::is_same_v<Item, std::uint8_t>>(x_.bytes, 0, sum, [&](Index t, int u) FASTBLUR_INLINE_LAMBDA {
+      filter<std::is_same_v<Item, std::uint8_t>>(taps, 0, sum, [&](Index t, int u) FASTBLUR_INLINE_LAMBDA {
         return load_words(row + at + u * kWordLanes + t * channels);
       });
       each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA { store_words(out + at + u * kWordLanes, sum[u]); });
@@ -143,12 +150,13 @@ class ByteBlur {
 
   // For sweeps: `count` rows along y, from the window and its sample x on, with `more` added.
   auto along_y(Index count, Index x, std::uint16_t more) const {
-    return [=](auto vectors, const auto& place, const auto& write) FASTBLUR_INLINE_LAMBDA {
+    const Word* const* window = window_ + y_.bytes.radius;
+    return [=, taps = Taps(y_.bytes)](auto vectors, const auto& place, const auto& write) FASTBLUR_INLINE_LAMBDA {
       constexpr int n = decltype(vectors)::value;
       for (Index r = 0; r < count; ++r) {
-        const Word* const* centre = window_ + r + y_.bytes.radius;
+        const Word* const* centre = window + r;
         Words sum[n];
-        filter<false>(y_.bytes, more, sum,
+        filter<false>(taps, more, sum,
                       [&](Index t, int u) FASTBLUR_INLINE_LAMBDA { return load_words(centre[t] + x + place(u)); });
         each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA { write(r, place(u), sum[u]); });
       }
@@ -197,21 +205,19 @@ class ByteBlur {
   // Sums over a kernel of what `input(t, u)` gives vector u at distance t, and `more`, in 1/128 level. Pixels are in
   // levels.
   template <bool pixels, int n, class Input>
-  static FASTBLUR_INLINE void filter(const fastblur::ByteKernel& kernel, std::uint16_t more, Words (&sum)[n],
-                                     const Input& input) {
+  static FASTBLUR_INLINE void filter(Taps taps, std::uint16_t more, Words (&sum)[n], const Input& input) {
     const auto scaled = [](Words v) FASTBLUR_INLINE_LAMBDA {
       if constexpr (pixels)
         return shift_left<7>(v);
       else
         return v;
     };
-    const std::int32_t* FASTBLUR_RESTRICT weights = kernel.weights.data();
-    const Words start = splat_word(static_cast<std::uint16_t>((kernel.radius + 1) / 2 + more));
-    const Words middle = splat_words(weights[0]);
+    const Words start = splat_word(static_cast<std::uint16_t>((taps.radius + 1) / 2 + more));
+    const Words middle = splat_words(taps.weights[0]);
     each<n>([&](auto u)
                 FASTBLUR_INLINE_LAMBDA { sum[u] = add_words(high_product(scaled(input(0, u)), middle), start); });
-    for (Index t = 1; t <= kernel.radius; ++t) {
-      const Words w = splat_words(weights[t]);
+    for (Index t = 1; t <= taps.radius; ++t) {
+      const Words w = splat_words(taps.weights[t]);
       each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
         sum[u] = add_words(sum[u], high_product(scaled(add_words(input(-t, u), input(t, u))), w));
       });
