@@ -199,7 +199,7 @@ class Worker {
     void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
   };
   // Sizes recur: the boxes of a crowd share a sigma, and have a few dozen widths and heights between them.
-  static constexpr std::size_t kSets = 64, kWays = 4, kRemembered = kSets * kWays;
+  static constexpr std::size_t kSets = 32, kWays = 4, kRemembered = kSets * kWays;
   static constexpr Index kMostPixels = 32768;  // up to 48 bytes each
 
   static std::size_t hash(const AxisKey& key) {
