@@ -3,8 +3,8 @@
 //
 //   pixels --reduce--> node rows --x--> a ring of node rows --filter--> --x--> --expand--> pixels
 //
-// Along y each step is rows times scalars. Along x the same kernels run on panels: 16 rows transposed, so that the 16
-// values of one column are one vector. Where an axis has no spline its nodes are its pixels, and reduce and expand
+// Along y each step is rows times scalars. Along x the same kernels run on panels: up to 16 rows transposed, so that
+// the values of one column are a vector. Where an axis has no spline its nodes are its pixels, and reduce and expand
 // drop out: that is the direct filter.
 #pragma once
 
@@ -96,19 +96,20 @@ class Blur {
  private:
   // Node rows [begin, end), at most kPanel, in turn, filtered along x.
   void produce(Index begin, Index end, float* const* out) {
+    const Index depth = panel_depth(end - begin);
     if (v_.spline) {
       reduction_.produce(begin, end, [&](Index x1, Index x2, const auto* rows) {
-        to_panel<typename Reduction<S>::Totals>(rows, (x2 - x1) * channels_, panel_, reduction_.unit(), 0);
-        if (h_.spline) reduce_panel(x1, x2);
+        to_panel<typename Reduction<S>::Totals>(rows, depth, (x2 - x1) * channels_, panel_, reduction_.unit(), 0);
+        if (h_.spline) reduce_panel(x1, x2, depth);
       });
     } else {
       for (Index x = 0; x < width_; x += tile_) {
         const Index count = smaller(tile_, width_ - x);
         const Item* rows[kPanel];
         for (Index i = 0; i < kPanel; ++i) rows[i] = pixels_.at(smaller(begin + i, end - 1), x, count, i);
-        to_panel<S>(rows, count * channels_, h_.spline ? panel_ : panel_ + x * channels_ * kPanel,
+        to_panel<S>(rows, depth, count * channels_, h_.spline ? panel_ : panel_ + x * channels_ * depth,
                     pivot_at<S>(pivot_, x * channels_), pixels_.ahead());
-        if (h_.spline) reduce_panel(x, x + count);
+        if (h_.spline) reduce_panel(x, x + count, depth);
       }
     }
     filter_panel(out, end - begin);
@@ -117,8 +118,8 @@ class Blur {
   // --- along x, pixels to filtered nodes ------------------------------------------------------------------------
 
   // The panel's columns [x1, x2) become nodes.
-  void reduce_panel(Index x1, Index x2) {
-    const Index column = channels_ * kPanel;
+  void reduce_panel(Index x1, Index x2, Index depth) {
+    const Index column = channels_ * depth;
     const std::int32_t* start = h_.weights.start.data();
     if (x1 == 0) std::memset(node_panel_, 0, static_cast<std::size_t>(3 * column) * sizeof(float));
     for (Index x = x1, stop; x < x2; x = stop) {
@@ -133,7 +134,7 @@ class Blur {
   }
 
   void filter_panel(float* const* out, Index count) {
-    const Index column = channels_ * kPanel, nodes = h_.nodes;
+    const Index column = channels_ * panel_depth(count), nodes = h_.nodes;
     const float* source = h_.spline ? node_panel_ : panel_;
     const Index tile = h_.spline ? nodes : tile_;
     for (Index x1 = 0; x1 < nodes; x1 += tile) {
@@ -200,10 +201,11 @@ class Blur {
     if (h_.spline) {
       const float* rows[kPanel];
       for (Index i = 0; i < kPanel; ++i) rows[i] = node_rows_ + smaller(i, stop - k - 1) * node_stride_;
+      const Index depth = panel_depth(stop - k);
       if (v_.spline)
-        to_panel<typename Nodes::Scaled>(rows, h_.nodes * channels_, node_panel_, nullptr, 0);
+        to_panel<typename Nodes::Scaled>(rows, depth, h_.nodes * channels_, node_panel_, nullptr, 0);
       else
-        to_panel<Scratch<S>>(rows, h_.nodes * channels_, node_panel_, nullptr, 0);
+        to_panel<Scratch<S>>(rows, depth, h_.nodes * channels_, node_panel_, nullptr, 0);
     }
     for (Index x = 0; x < width_; x += tile_) write_tile(x, smaller(x + tile_, width_), k, stop, begin, end);
   }
@@ -213,7 +215,7 @@ class Blur {
   // The columns [x1, x2) of the pixel rows that the nodes [k, stop) complete.
   void write_tile(Index x1, Index x2, Index k, Index stop, Index begin, Index end) {
     const Index count = x2 - x1, samples = count * channels_;
-    if (h_.spline) expand_panel(x1, x2);
+    if (h_.spline) expand_panel(x1, x2, panel_depth(stop - k));
     if (v_.spline) {
       Node* rows[kPanel];
       for (Index i = 0; i < kPanel; ++i) rows[i] = expansion_.node(i, samples);
@@ -234,8 +236,8 @@ class Blur {
   }
 
   // The panel's columns [x1, x2) from the nodes of node_panel_.
-  void expand_panel(Index x1, Index x2) {
-    const Index column = channels_ * kPanel, last = h_.nodes - 1;
+  void expand_panel(Index x1, Index x2, Index depth) {
+    const Index column = channels_ * depth, last = h_.nodes - 1;
     const std::int32_t* start = h_.weights.start.data();
     const auto node = [&](Index k) { return node_panel_ + smaller(k, last) * column; };
     for (Index x = x1, stop; x < x2; x = stop) {

@@ -56,13 +56,13 @@ class Finish {
     const float* pivot = pivot_at<S>(pivot_, x * plane_.channels);
     Item* out = row(y, x, 0);
     if (mask_.everywhere) {
-      for (Index at = 0; at < length; at += kLanes) {
-        const float* p = pivot_at<S>(pivot, at);
-        if (at + kLanes <= length)
-          S::write(out + at, load(values + at), p);
-        else
-          S::write_part(out + at, load(values + at), p, length - at);
-      }
+      sweep_within<1, kLanes>(
+          length,
+          [&](auto, const auto& place, const auto& write)
+              FASTBLUR_INLINE_LAMBDA { write(0, place(0), load(values + place(0))); },
+          [&](Index, Index at, Vec v) FASTBLUR_INLINE_LAMBDA { S::write(out + at, v, pivot_at<S>(pivot, at)); },
+          [&](Index, Index at, Vec v, Index samples)
+              FASTBLUR_INLINE_LAMBDA { S::write_part(out + at, v, pivot_at<S>(pivot, at), samples); });
     } else {
       mask_row(y, x, pixels);
       if (!packed_) gather(y, x, pixels, dense_);

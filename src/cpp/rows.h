@@ -4,7 +4,7 @@
 //   reduce     pixels  -> nodes    four nodes gain a weighted pixel row
 //   filter     nodes   -> nodes    four neighbouring outputs share their inputs
 //   expand     nodes   -> pixels   a pixel row is a weighted sum of four nodes
-//   transpose  16 rows <-> a panel, in which the 16 values of one column lie together
+//   transpose  up to 16 rows <-> a panel, in which the values of one column lie together
 //
 // Scratch rows are padded to whole vectors of 16 floats or more; image rows are not, and are read and written only
 // within.
@@ -24,7 +24,7 @@ using fastblur::kGroup;
 using fastblur::kLine;
 using fastblur::prefetch;
 
-constexpr Index kPanel = 16;  // rows in a panel: one vector of the widest instruction set, and the same for all
+constexpr Index kPanel = 16;  // rows of a panel at most: one vector of the widest instruction set, the same for all
 
 constexpr Index smaller(Index a, Index b) { return a < b ? a : b; }
 constexpr Index larger(Index a, Index b) { return a > b ? a : b; }
@@ -86,13 +86,13 @@ struct F32 {
 // No pivot: for values that are taken as they are.
 alignas(64) constexpr float kNoPivot[kPanel] = {};
 
-// Scratch: floats without a pivot, on behalf of the sample type `Of`.
+// Scratch: floats without a pivot, on behalf of the sample type `Of`. Its rows hold whole vectors.
 template <class Of>
 struct Scratch {
   using Item = float;
   static constexpr bool floating = Of::floating, pivoted = false;
   static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return load(p); }
-  static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) { return load_part(p, count); }
+  static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index) { return load(p); }
 };
 
 // The pivot of a sample type that has one, at a place in the row; what other types are given is the same everywhere.
@@ -145,7 +145,7 @@ struct ByteSums {
     return load_couple(row[0] + at, row[1] + at);
   }
   static FASTBLUR_INLINE Ints read_part(const Item* const* row, Index at, const float*, Index count) {
-    return load_couple_part(row[0] + at, row[1] + at, count);
+    return load_couple_part(row[0] + at, row[1] + at, count, at > 0);
   }
   static FASTBLUR_INLINE Sum add_product(Ints w, Ints x, Sum sum) { return add_products(w, x, sum); }
 };
@@ -193,11 +193,10 @@ struct ByteNodes {
   struct Scaled {
     using Item = float;
     static constexpr bool pivoted = false;
-    static FASTBLUR_INLINE Vec scaled(Vec v) { return add(mul(v, splat(128)), splat(kAbove)); }
-    static FASTBLUR_INLINE Vec read(const Item* p, const float*) { return scaled(load(p)); }
-    static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index count) {
-      return scaled(load_part(p, count));
+    static FASTBLUR_INLINE Vec read(const Item* p, const float*) {
+      return add(mul(load(p), splat(128)), splat(kAbove));
     }
+    static FASTBLUR_INLINE Vec read_part(const Item* p, const float*, Index) { return read(p, nullptr); }
   };
   using Node = std::uint16_t;
   using Weight = std::int32_t;  // in 1/65536, twice: processors spread 32 bits for less than 16
@@ -301,8 +300,9 @@ void reduce(const typename R::Item* const* rows, Index terms, const std::int32_t
   const auto sums = [&](Index at, auto vectors, const auto& read) FASTBLUR_INLINE_LAMBDA {
     constexpr int n = decltype(vectors)::value;
     constexpr Index bytes = n * kLanes * item;
-    // Of these samples, the line in which each 64 bytes begin; and of a row's last, the one in which it ends.
+    // Of a row, the line in which each 64 bytes begin, and the one in which it ends.
     const Index end = at + n * kLanes < length ? 0 : (length - at) * item - 1;
+    const bool begins = ahead != 0 && (bytes >= kLine || at * item % kLine == 0), ends = ahead != 0 && end > 0;
     typename R::Sum sum[4][n];
     typename R::Total* node = nodes + at;
     const auto vector = [](auto u) FASTBLUR_INLINE_LAMBDA { return decltype(u)::value * kLanes; };
@@ -315,12 +315,14 @@ void reduce(const typename R::Item* const* rows, Index terms, const std::int32_t
       do {
         const typename R::Sum w[4] = {R::weight(weights[4 * i]), R::weight(weights[4 * i + 1]),
                                       R::weight(weights[4 * i + 2]), R::weight(weights[4 * i + 3])};
-        if (ahead != 0)
-          for (Index r = R::rows * i; r < R::rows * (i + 1); ++r) {
-            const auto p = reinterpret_cast<std::uintptr_t>(rows[r] + at) + static_cast<std::uintptr_t>(ahead);
-            for (Index b = 0; b < bytes; b += kLine) prefetch(p + static_cast<std::uintptr_t>(b));
-            if (end > 0) prefetch(p + static_cast<std::uintptr_t>(end));
-          }
+        if (begins || ends)
+          each<R::rows>([&](auto r) FASTBLUR_INLINE_LAMBDA {
+            const auto p =
+                reinterpret_cast<std::uintptr_t>(rows[R::rows * i + r] + at) + static_cast<std::uintptr_t>(ahead);
+            if (begins)
+              for (Index b = 0; b < bytes; b += kLine) prefetch(p + static_cast<std::uintptr_t>(b));
+            if (ends) prefetch(p + static_cast<std::uintptr_t>(end));
+          });
         each<n>([&](auto u) FASTBLUR_INLINE_LAMBDA {
           const auto x = read(i, u);
           each<4>([&](auto k) FASTBLUR_INLINE_LAMBDA { sum[k][u] = R::add_product(w[k], x, sum[k][u]); });
@@ -480,36 +482,47 @@ void filter_pairs(const float* const* centre, const float* FASTBLUR_RESTRICT wei
   sweep_whole<(kUnroll > 1 ? kUnroll / 2 : 1)>(end - begin, body);
 }
 
-// panel[c][0..15] = rows[0..15][c] for c < columns, rounded up to whole vectors. `ahead` as for reduce.
+// Values of a column of a panel of so many rows: whole vectors.
+FASTBLUR_INLINE Index panel_depth(Index rows) {
+  if constexpr (kLanes == kPanel)
+    return kPanel;
+  else
+    return padded(rows, kLanes);
+}
+
+// panel[c][r] = rows[r][c] for r < depth, c < columns, and to a whole vector at least. `ahead` as for reduce.
 template <class S>
-void to_panel(const typename S::Item* const* rows, Index columns, float* FASTBLUR_RESTRICT panel, const float* pivot,
-              Index ahead) {
+void to_panel(const typename S::Item* const* rows, Index depth, Index columns, float* FASTBLUR_RESTRICT panel,
+              const float* pivot, Index ahead) {
   constexpr Index per_line = kLine / static_cast<Index>(sizeof(typename S::Item));
   for (Index c = 0; c < columns; c += kLanes) {
     if (ahead != 0 && c % per_line == 0)
-      for (Index i = 0; i < kPanel; ++i)
+      for (Index i = 0; i < depth; ++i)
         prefetch(reinterpret_cast<std::uintptr_t>(rows[i] + c) + static_cast<std::uintptr_t>(ahead));
-    const Index left = columns - c < kLanes ? columns - c : kLanes;
-    const float* p = pivot_at<S>(pivot, c);
-    for (Index group = 0; group < kPanel; group += kLanes) {
+    // The last vector ends with the row and repeats some of the one before, since parts of one are slow to read.
+    const Index at = columns < kLanes ? 0 : smaller(c, columns - kLanes);
+    const float* p = pivot_at<S>(pivot, at);
+    for (Index group = 0; group < depth; group += kLanes) {
       Vec v[kLanes];
-      if (left == kLanes)
-        for (Index i = 0; i < kLanes; ++i) v[i] = S::read(rows[group + i] + c, p);
+      if (columns >= kLanes)
+        for (Index i = 0; i < kLanes; ++i) v[i] = S::read(rows[group + i] + at, p);
       else
-        for (Index i = 0; i < kLanes; ++i) v[i] = S::read_part(rows[group + i] + c, p, left);
+        for (Index i = 0; i < kLanes; ++i) v[i] = S::read_part(rows[group + i], p, columns);
       transpose(v);
-      for (Index i = 0; i < kLanes; ++i) store(panel + (c + i) * kPanel + group, v[i]);
+      for (Index i = 0; i < kLanes; ++i) store(panel + (at + i) * depth + group, v[i]);
     }
   }
 }
 
-// rows[r][c] = panel[c][r] for r < count, c < columns, rounded up to whole vectors. The panel is as long.
+// rows[r][c] = panel[c][r] for r < count, c < columns, rounded up to whole vectors. The panel is as long, of as many
+// rows.
 template <class E>
 void from_panel(const float* FASTBLUR_RESTRICT panel, Index columns, typename E::Node* const* rows, Index count) {
+  const Index depth = panel_depth(count);
   for (Index c = 0; c < columns; c += kLanes)
     for (Index group = 0; group < count; group += kLanes) {
       Vec v[kLanes];
-      for (Index i = 0; i < kLanes; ++i) v[i] = load(panel + (c + i) * kPanel + group);
+      for (Index i = 0; i < kLanes; ++i) v[i] = load(panel + (c + i) * depth + group);
       transpose(v);
       each<kLanes>([&](auto i) FASTBLUR_INLINE_LAMBDA {
         if (group + i < count) E::put(rows[group + i] + c, v[i]);

@@ -14,6 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #include "compiler.h"
 #include "half.h"
@@ -134,7 +136,7 @@ FASTBLUR_INLINE Vec load_part(const std::uint16_t* p, std::ptrdiff_t count) {
 FASTBLUR_INLINE Vec load_part(const Half* p, std::ptrdiff_t count) {
   return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(count), p));
 }
-FASTBLUR_INLINE Ints load_couple_part(const std::uint8_t* low, const std::uint8_t* high, std::ptrdiff_t count) {
+FASTBLUR_INLINE Ints load_couple_part(const std::uint8_t* low, const std::uint8_t* high, std::ptrdiff_t count, bool) {
   return couple(_mm_maskz_loadu_epi8(first_lanes(count), low), _mm_maskz_loadu_epi8(first_lanes(count), high));
 }
 FASTBLUR_INLINE __mmask32 first_words(std::ptrdiff_t count) {
@@ -278,11 +280,23 @@ FASTBLUR_INLINE Ints load_ints(const std::int32_t* p) {
 FASTBLUR_INLINE void store_ints(std::int32_t* p, Ints v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
 FASTBLUR_INLINE Vec to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
 FASTBLUR_INLINE Ints load_couple(const std::uint8_t* low, const std::uint8_t* high) {
-  const __m256i a = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(low)));
-  const __m256i b = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(high)));
-  return _mm256_or_si256(a, _mm256_slli_epi32(b, 16));
+  const __m128i a = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(low));
+  const __m128i b = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(high));
+  return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b));
 }
 FASTBLUR_INLINE Ints add_products(Ints a, Ints b, Ints sum) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+
+// The first `count` lanes only; memory beyond them is neither read nor written.
+alignas(64) constexpr std::int32_t kFirst[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+FASTBLUR_INLINE __m256i first_lanes(std::ptrdiff_t count) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kFirst + kLanes - count));
+}
+FASTBLUR_INLINE Vec load_part(const float* p, std::ptrdiff_t count) {
+  return _mm256_maskload_ps(p, first_lanes(count));
+}
+FASTBLUR_INLINE void store_part(float* p, Vec v, std::ptrdiff_t count) {
+  _mm256_maskstore_ps(p, first_lanes(count), v);
+}
 
 FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
   Vec a[8], b[8];
@@ -302,7 +316,7 @@ FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
   }
 }
 
-#elif defined(__SSE2__) || defined(_M_X64)
+#elif (defined(__SSE2__) || defined(_M_X64)) && !defined(FASTBLUR_PORTABLE_LANES)
 
 using Vec = __m128;
 constexpr std::ptrdiff_t kLanes = 4;
@@ -396,7 +410,7 @@ FASTBLUR_INLINE Ints add_products(Ints a, Ints b, Ints sum) { return _mm_add_epi
 
 FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) { _MM_TRANSPOSE4_PS(v[0], v[1], v[2], v[3]); }
 
-#elif defined(__ARM_NEON) && defined(__aarch64__)
+#elif defined(__ARM_NEON) && defined(__aarch64__) && !defined(FASTBLUR_PORTABLE_LANES)
 
 using Vec = float32x4_t;
 constexpr std::ptrdiff_t kLanes = 4;
@@ -482,67 +496,130 @@ FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
   v[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
 }
 
-#else  // any other processor: one lane at a time, which the compiler may widen
+#else  // any other processor, and what tests the kernels with more lanes than this one has: loops
 
-using Vec = float;
-constexpr std::ptrdiff_t kLanes = 1;
-constexpr int kUnroll = 8;
+#ifndef FASTBLUR_PORTABLE_LANES
+#define FASTBLUR_PORTABLE_LANES 4
+#endif
+constexpr std::ptrdiff_t kLanes = FASTBLUR_PORTABLE_LANES;
+constexpr int kUnroll = 2;
 
-FASTBLUR_INLINE Vec zero() { return 0; }
-FASTBLUR_INLINE Vec splat(float x) { return x; }
-FASTBLUR_INLINE Vec load(const float* p) { return *p; }
-FASTBLUR_INLINE void store(float* p, Vec v) { *p = v; }
-FASTBLUR_INLINE Vec add(Vec a, Vec b) { return a + b; }
-FASTBLUR_INLINE Vec sub(Vec a, Vec b) { return a - b; }
-FASTBLUR_INLINE Vec mul(Vec a, Vec b) { return a * b; }
-FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return a * b + c; }
-FASTBLUR_INLINE Vec where_half(Vec w, Vec a, Vec b) { return w >= 0.5f ? a : b; }
-FASTBLUR_INLINE Vec load(const std::uint8_t* p) { return static_cast<float>(*p); }
-FASTBLUR_INLINE Vec load(const std::uint16_t* p) { return static_cast<float>(*p); }
-FASTBLUR_INLINE Vec load(const Half* p) { return half_to_float(*p); }
+template <class Number, std::ptrdiff_t count>
+struct Lanes {
+  Number lane[count];
+};
+// The vector whose lane i is f(i).
+template <class V, class F>
+FASTBLUR_INLINE V lanes(const F& f) {
+  V v;
+  std::ptrdiff_t i = 0;
+  for (auto& lane : v.lane) lane = f(i++);
+  return v;
+}
+
+using Vec = Lanes<float, kLanes>;
+FASTBLUR_INLINE Vec splat(float x) {
+  return lanes<Vec>([&](std::ptrdiff_t) { return x; });
+}
+FASTBLUR_INLINE Vec zero() { return splat(0); }
+FASTBLUR_INLINE Vec load(const float* p) {
+  return lanes<Vec>([&](std::ptrdiff_t i) { return p[i]; });
+}
+FASTBLUR_INLINE void store(float* p, Vec v) { std::memcpy(p, v.lane, sizeof v.lane); }
+FASTBLUR_INLINE Vec add(Vec a, Vec b) {
+  return lanes<Vec>([&](std::ptrdiff_t i) { return a.lane[i] + b.lane[i]; });
+}
+FASTBLUR_INLINE Vec sub(Vec a, Vec b) {
+  return lanes<Vec>([&](std::ptrdiff_t i) { return a.lane[i] - b.lane[i]; });
+}
+FASTBLUR_INLINE Vec mul(Vec a, Vec b) {
+  return lanes<Vec>([&](std::ptrdiff_t i) { return a.lane[i] * b.lane[i]; });
+}
+FASTBLUR_INLINE Vec fused(Vec a, Vec b, Vec c) { return add(mul(a, b), c); }
+FASTBLUR_INLINE Vec where_half(Vec w, Vec a, Vec b) {
+  return lanes<Vec>([&](std::ptrdiff_t i) { return w.lane[i] >= 0.5f ? a.lane[i] : b.lane[i]; });
+}
+FASTBLUR_INLINE Vec load(const std::uint8_t* p) {
+  return lanes<Vec>([&](std::ptrdiff_t i) { return static_cast<float>(p[i]); });
+}
+FASTBLUR_INLINE Vec load(const std::uint16_t* p) {
+  return lanes<Vec>([&](std::ptrdiff_t i) { return static_cast<float>(p[i]); });
+}
+FASTBLUR_INLINE Vec load(const Half* p) {
+  return lanes<Vec>([&](std::ptrdiff_t i) { return half_to_float(p[i]); });
+}
 FASTBLUR_INLINE float nearest_even(float v) { return (v + 12582912.0f) - 12582912.0f; }  // |v| < 2^22
-FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) {
-  const float r = nearest_even(v);
-  *p = static_cast<std::uint8_t>(r < 0 ? 0 : r > 255 ? 255 : r);
+template <class Item>
+FASTBLUR_INLINE void store_whole(Item* p, Vec v, float most) {
+  for (float x : v.lane) {
+    const float r = nearest_even(x);
+    *p++ = static_cast<Item>(r > 0 ? r < most ? r : most : 0);
+  }
 }
-FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) {
-  const float r = nearest_even(v);
-  *p = static_cast<std::uint16_t>(r < 0 ? 0 : r > 65535 ? 65535 : r);
+FASTBLUR_INLINE void store(std::uint8_t* p, Vec v) { store_whole(p, v, 255); }
+FASTBLUR_INLINE void store(std::uint16_t* p, Vec v) { store_whole(p, v, 65535); }
+FASTBLUR_INLINE void store(Half* p, Vec v) {
+  for (float x : v.lane) *p++ = float_to_half(x);
 }
-FASTBLUR_INLINE void store(Half* p, Vec v) { *p = float_to_half(v); }
 
-using Words = std::uint16_t;
-constexpr std::ptrdiff_t kWordLanes = 1;
-FASTBLUR_INLINE Words splat_word(std::uint16_t x) { return x; }
-FASTBLUR_INLINE Words splat_words(std::int32_t two) { return static_cast<Words>(two); }
-FASTBLUR_INLINE Words load_words(const std::uint16_t* p) { return *p; }
-FASTBLUR_INLINE Words load_halves(const std::uint16_t* p) { return *p; }
-FASTBLUR_INLINE Words load_words(const std::uint8_t* p) { return *p; }
-FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) { *p = v; }
-FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) { *p = static_cast<std::uint8_t>(v > 255 ? 255 : v); }
-FASTBLUR_INLINE Words add_words(Words a, Words b) { return static_cast<Words>(a + b); }
-FASTBLUR_INLINE Words high_product(Words a, Words b) { return static_cast<Words>((std::uint32_t{a} * b) >> 16); }
+constexpr std::ptrdiff_t kWordLanes = 2 * kLanes;
+using Words = Lanes<std::uint16_t, kWordLanes>;
+FASTBLUR_INLINE Words splat_word(std::uint16_t x) {
+  return lanes<Words>([&](std::ptrdiff_t) { return x; });
+}
+FASTBLUR_INLINE Words splat_words(std::int32_t two) { return splat_word(static_cast<std::uint16_t>(two)); }
+FASTBLUR_INLINE Words load_words(const std::uint16_t* p) {
+  return lanes<Words>([&](std::ptrdiff_t i) { return p[i]; });
+}
+FASTBLUR_INLINE Words load_halves(const std::uint16_t* p) { return load_words(p); }
+FASTBLUR_INLINE Words load_words(const std::uint8_t* p) {
+  return lanes<Words>([&](std::ptrdiff_t i) { return p[i]; });
+}
+FASTBLUR_INLINE void store_words(std::uint16_t* p, Words v) { std::memcpy(p, v.lane, sizeof v.lane); }
+FASTBLUR_INLINE void store_words(std::uint8_t* p, Words v) {
+  for (std::uint16_t x : v.lane) *p++ = static_cast<std::uint8_t>(x > 255 ? 255 : x);
+}
+FASTBLUR_INLINE Words add_words(Words a, Words b) {
+  return lanes<Words>([&](std::ptrdiff_t i) { return static_cast<std::uint16_t>(a.lane[i] + b.lane[i]); });
+}
+FASTBLUR_INLINE Words high_product(Words a, Words b) {
+  return lanes<Words>(
+      [&](std::ptrdiff_t i) { return static_cast<std::uint16_t>((std::uint32_t{a.lane[i]} * b.lane[i]) >> 16); });
+}
 template <int bits>
 FASTBLUR_INLINE Words shift_left(Words a) {
-  return static_cast<Words>(a << bits);
+  return lanes<Words>([&](std::ptrdiff_t i) { return static_cast<std::uint16_t>(a.lane[i] << bits); });
 }
 template <int bits>
 FASTBLUR_INLINE Words shift_right(Words a) {
-  return static_cast<Words>(a >> bits);
+  return lanes<Words>([&](std::ptrdiff_t i) { return static_cast<std::uint16_t>(a.lane[i] >> bits); });
 }
 
-using Ints = std::int32_t;
-FASTBLUR_INLINE Ints zero_ints() { return 0; }
-FASTBLUR_INLINE Ints splat_int(std::int32_t x) { return x; }
-FASTBLUR_INLINE Ints load_ints(const std::int32_t* p) { return *p; }
-FASTBLUR_INLINE void store_ints(std::int32_t* p, Ints v) { *p = v; }
-FASTBLUR_INLINE Vec to_floats(Ints v) { return static_cast<float>(v); }
-FASTBLUR_INLINE Ints load_couple(const std::uint8_t* low, const std::uint8_t* high) { return *low | *high << 16; }
-FASTBLUR_INLINE Ints add_products(Ints a, Ints b, Ints sum) {
-  const auto low = [](Ints x) { return std::int32_t{static_cast<std::int16_t>(x & 0xffff)}; };
-  return sum + low(a) * low(b) + (a >> 16) * (b >> 16);
+using Ints = Lanes<std::int32_t, kLanes>;
+FASTBLUR_INLINE Ints splat_int(std::int32_t x) {
+  return lanes<Ints>([&](std::ptrdiff_t) { return x; });
 }
-FASTBLUR_INLINE void transpose(Vec (&)[kLanes]) {}
+FASTBLUR_INLINE Ints zero_ints() { return splat_int(0); }
+FASTBLUR_INLINE Ints load_ints(const std::int32_t* p) {
+  return lanes<Ints>([&](std::ptrdiff_t i) { return p[i]; });
+}
+FASTBLUR_INLINE void store_ints(std::int32_t* p, Ints v) { std::memcpy(p, v.lane, sizeof v.lane); }
+FASTBLUR_INLINE Vec to_floats(Ints v) {
+  return lanes<Vec>([&](std::ptrdiff_t i) { return static_cast<float>(v.lane[i]); });
+}
+FASTBLUR_INLINE Ints load_couple(const std::uint8_t* low, const std::uint8_t* high) {
+  return lanes<Ints>([&](std::ptrdiff_t i) { return low[i] | high[i] << 16; });
+}
+FASTBLUR_INLINE Ints add_products(Ints a, Ints b, Ints sum) {
+  const auto low = [](std::int32_t x) { return std::int32_t{static_cast<std::int16_t>(x & 0xffff)}; };
+  return lanes<Ints>([&](std::ptrdiff_t i) {
+    return sum.lane[i] + low(a.lane[i]) * low(b.lane[i]) + (a.lane[i] >> 16) * (b.lane[i] >> 16);
+  });
+}
+FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
+  for (std::ptrdiff_t i = 0; i < kLanes; ++i)
+    for (std::ptrdiff_t j = 0; j < i; ++j) std::swap(v[i].lane[j], v[j].lane[i]);
+}
 
 #endif
 
@@ -552,9 +629,21 @@ FASTBLUR_INLINE void store_words_part(std::uint8_t* p, Words v, std::ptrdiff_t c
   store_words(items, v);
   std::memcpy(p, items, static_cast<std::size_t>(count));
 }
-FASTBLUR_INLINE Ints load_couple_part(const std::uint8_t* low, const std::uint8_t* high, std::ptrdiff_t count) {
+// With `within`, the rows have begun before: a whole vector that ends where they do is read, and moved.
+FASTBLUR_INLINE Ints load_couple_part(const std::uint8_t* low, const std::uint8_t* high, std::ptrdiff_t count,
+                                      bool within) {
   if (count == kLanes) return load_couple(low, high);
   std::uint8_t items[2][kLanes] = {};
+  if constexpr (kLanes == 4 || kLanes == 8)
+    if (within) {
+      using Bits = std::conditional_t<kLanes == 8, std::uint64_t, std::uint32_t>;
+      Bits bits[2];
+      std::memcpy(&bits[0], low + count - kLanes, sizeof(Bits));
+      std::memcpy(&bits[1], high + count - kLanes, sizeof(Bits));
+      for (Bits& b : bits) b >>= 8 * (kLanes - count);
+      std::memcpy(items, bits, sizeof items);
+      return load_couple(items[0], items[1]);
+    }
   std::memcpy(items[0], low, static_cast<std::size_t>(count));
   std::memcpy(items[1], high, static_cast<std::size_t>(count));
   return load_couple(items[0], items[1]);
