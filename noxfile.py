@@ -92,14 +92,20 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def isa(session: nox.Session) -> None:
-    """The error bounds at every instruction set that this processor runs."""
+    """The error bounds at every instruction set that this processor runs, and with the lanes of the widest in loops."""
     install_fastblur(session, "--group", "test")
     said = session.run(
         "python", "-c", "import fastblur, json; print(json.dumps(fastblur.build_info()['isa_supported']))", silent=True
     )
     levels: list[str] = json.loads(str(said).splitlines()[-1])
-    for level in levels:
+
+    def test(level: str) -> None:
         session.run("pytest", "-q", *ISA_TESTS, *session.posargs, env={"FASTBLUR_ISA": level, **ONE_BLAS_THREAD})
+
+    for level in levels:
+        test(level)
+    install_fastblur(session, "-Cbuild-dir=build/portable", "-Ccmake.define.FASTBLUR_PORTABLE_LANES=16")
+    test("baseline")
 
 
 @nox.session
