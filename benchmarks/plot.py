@@ -67,7 +67,7 @@ def machine_line(results: store.Results) -> str:
     machine, versions = results["machine"], results["machine"]["versions"]
     names = {"cv2": "OpenCV", "PIL": "Pillow", "scipy": "SciPy", "torch": "PyTorch", "ipp": "Intel IPP"}
     listed = ", ".join(f"{label} {versions[key].split(' ')[0]}" for key, label in names.items() if key in versions)
-    return f"{machine['cpu']}, one thread. fastblur {results['fastblur']}, {listed}."
+    return f"{machine['cpu']} ({machine['fastblur']['isa']}), one thread. fastblur {results['fastblur']}, {listed}."
 
 
 @contextmanager

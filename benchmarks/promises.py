@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 import fastblur
+from benchmarks import processes
 from benchmarks.cases import CASES, Source, Work, grid
-from benchmarks.timing import Contender, Effort, Pairs, Spread, contender, interleave, spread
-from benchmarks.trial import Trial, fastblur_run
+from benchmarks.timing import Effort, Pairs, Spread, contender, interleave, spread
+from benchmarks.trial import BACK_TO_BACK, Trial, back_to_back, fastblur_run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from benchmarks.peers import Run
 
 
@@ -94,7 +97,14 @@ def layouts(source: Source, effort: Effort) -> dict[str, Variant]:
     return _variants(work, others, effort, source.seed)
 
 
-def scaling(source: Source, threads: int, effort: Effort) -> dict[str, Variant]:
+class Scaling(Variant):
+    """The time on several threads, and one thread's over it, pair by pair; and the same ratio of processes that have a
+    processor and a share of the images each, and wait for nothing of each other's."""
+
+    processes: Spread
+
+
+def scaling(source: Source, folder: Path, threads: int, effort: Effort) -> dict[str, Scaling]:
     """One thread's time over that of `threads` threads, for each blur of the comparison: on pixels that one thread has
     just restored, as everywhere in this suite, and in calls back to back."""
     result = {}
@@ -104,27 +114,16 @@ def scaling(source: Source, threads: int, effort: Effort) -> dict[str, Variant]:
         single = trial.once(one).images.copy()
         if not np.array_equal(single, trial.once(many).images):
             raise AssertionError(f"{name}: {threads} threads gave other bits than one")
-        pairs = interleave(trial.contender(many), {"one": trial.contender(one)}, effort)["one"]
-        result[name] = Variant(ns_per_pixel=trial.ns_per_pixel(pairs.baseline), ratio=pairs.ratio())
-        again = {n: _back_to_back(run, trial.work) for n, run in (("one", one), ("many", many))}
-        pairs = interleave(again["many"], {"one": again["one"]}, effort)["one"]
-        result[f"{name}, back to back"] = Variant(
-            ns_per_pixel=trial.ns_per_pixel([s / BACK_TO_BACK for s in pairs.baseline]), ratio=pairs.ratio()
-        )
+        for again in (False, True):
+            calls = BACK_TO_BACK if again else 1
+            runs = [contender(*back_to_back(trial, r)) if again else trial.contender(r) for r in (many, one)]
+            pairs = interleave(runs[0], {"one": runs[1]}, effort)["one"]
+            result[f"{name}, back to back" if again else name] = Scaling(
+                ns_per_pixel=trial.ns_per_pixel([s / calls for s in pairs.baseline]),
+                ratio=pairs.ratio(),
+                processes=processes.ceiling(name, source, folder, threads, effort, again),
+            )
     return result
-
-
-BACK_TO_BACK = 5  # calls
-
-
-def _back_to_back(run: Run, work: Work) -> Contender:
-    """Calls on the same pixels one after another, of which the first is not timed."""
-
-    def calls() -> None:
-        for _ in range(BACK_TO_BACK):
-            run(work)
-
-    return contender(lambda _: run(work), calls)
 
 
 class Call(TypedDict):

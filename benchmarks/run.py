@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import comparison, isa, machine, memory, photos, promises, store
+from benchmarks import comparison, machine, memory, photos, processes, promises, store
 from benchmarks.cases import CASES, Source
 from benchmarks.timing import Effort
 
@@ -37,10 +37,10 @@ def sections(source: Source, folder: Path, threads: list[int], effort: Effort) -
     result["layouts"] = lambda: promises.layouts(source, effort)
     result["dtypes"] = lambda: promises.dtypes(source, effort)
     if several:
-        result["scaling"] = lambda: {str(n): promises.scaling(source, n, effort) for n in several}
+        result["scaling"] = lambda: {str(n): promises.scaling(source, folder, n, effort) for n in several}
     result["call"] = lambda: promises.call(source, effort)
     result["parsing"] = lambda: promises.parsing(effort)
-    result["isa"] = lambda: {name: isa.compare(name, source, folder, effort) for name in ISA_CASES}
+    result["isa"] = lambda: {name: processes.compare_levels(name, source, folder, effort) for name in ISA_CASES}
     result["memory"] = lambda: memory.table(threads)
     return result
 

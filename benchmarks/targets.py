@@ -150,7 +150,9 @@ def lines(results: store.Results) -> Iterator[Line]:
     two = sections.get("scaling", {}).get("2", {})
     for name in (f"{case}{calls}" for calls in ("", ", back to back") for case in SCALED):
         if name in two:
-            yield line(f"{name}, two threads over one", "at least", SCALING, two[name]["ratio"])
+            alone = two[name].get("processes")  # not in older results
+            ceiling = f" (two processes: {alone['median']:.3g}x)" if alone else ""
+            yield line(f"{name}, two threads over one{ceiling}", "at least", SCALING, two[name]["ratio"])
     layouts = sections.get("layouts", {})
     yield from variants("W1 against dense NHWC", layouts, {n: LAYOUTS for n in layouts if n != "baseline"})
     yield from variants("W1 against uint8", sections.get("dtypes", {}), DTYPES)

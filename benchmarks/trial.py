@@ -11,8 +11,12 @@ from benchmarks.accuracy import Judge
 from benchmarks.timing import Contender, Spread, contender, spread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benchmarks.cases import Work
     from benchmarks.peers import Run
+
+BACK_TO_BACK = 5  # calls
 
 
 def fastblur_run(threads: int) -> Run:
@@ -59,3 +63,13 @@ class Trial:
     def ns_per_pixel(self, seconds: list[float]) -> Spread:
         """Nanoseconds for each pixel of the boxes, all channels together."""
         return spread([s * 1e9 / self.original.pixels for s in seconds])
+
+
+def back_to_back(trial: Trial, run: Run) -> tuple[Callable[[int], None], Callable[[], None]]:
+    """How to prepare and to do BACK_TO_BACK calls on the same pixels one after another, the first of them before."""
+
+    def calls() -> None:
+        for _ in range(BACK_TO_BACK):
+            run(trial.work)
+
+    return lambda _: run(trial.work), calls
