@@ -84,6 +84,6 @@ def describe() -> dict[str, Any]:
 
 def slug() -> str:
     """A file name for the machine: its CPU, which may not say more than its make, its instruction set and its cores."""
-    isa = fastblur.build_info()["isa_supported"][-1]
+    isa = fastblur.build_info()["isa"]
     name = re.sub(r"\(r\)|\(tm\)|\b(cpu|processor)\b|@.*", "", cpu_model().lower())
     return f"{re.sub(r'[^a-z0-9]+', '-', name).strip('-')}-{isa}-{cores()}-cores"

@@ -15,8 +15,11 @@ import sys
 import time
 from contextlib import ExitStack, closing
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
 
 import fastblur
 from benchmarks import photos
@@ -24,11 +27,15 @@ from benchmarks.cases import CASES, Source
 from benchmarks.timing import Effort, Spread, interleave, spread
 from benchmarks.trial import Trial, back_to_back, fastblur_run
 
+if TYPE_CHECKING:
+    from benchmarks.cases import Work
+
 LEAD_NS = 1_000_000  # until a run begins: more than a process takes to hear of it
+MOST = 8  # processes with a share each: every one makes the whole case first
 
 
 class Process:
-    """A process that runs share number `share` of `shares` of a case's images, on a processor of its own if shared."""
+    """A process that runs a case at `level`, or the images `share[0]` .. `share[1] - 1` of it."""
 
     def __init__(
         self,
@@ -37,16 +44,15 @@ class Process:
         folder: Path,
         *,
         level: str | None = None,
-        share: int = 0,
-        shares: int = 1,
+        share: tuple[int, int] | None = None,
         again: bool = False,
     ) -> None:
         command = [sys.executable, "-m", "benchmarks.processes", case, "--photos", str(folder)]
         command += ["--seed", str(source.seed), "--draw", source.draw, *(["--quick"] if source.quick else [])]
-        command += ["--share", str(share), "--shares", str(shares), *(["--again"] if again else [])]
+        command += [*(["--share", *map(str, share)] if share else []), *(["--again"] if again else [])]
         environment = {**os.environ, **({"FASTBLUR_ISA": level} if level else {})}
         root = Path(__file__).resolve().parent.parent
-        self._name = f"share {share + 1} of {shares} of {case}"
+        self._name = f"{case}, instruction set {level}, images {share}"
         self._process = subprocess.Popen(
             command, cwd=root, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -65,8 +71,11 @@ class Process:
         self._process.stdin.flush()
 
     def prepare(self, number: int) -> None:
-        """Makes ready for run `number`."""
+        """Begins to make ready for run `number`."""
         self._say(number)
+
+    def wait(self) -> None:
+        """Until it is ready."""
         self._answer()
 
     def begin(self, when_ns: int) -> None:
@@ -87,6 +96,8 @@ def together(processes: list[Process], number: int) -> float:
     """Seconds that run `number` took them all at once, each prepared before."""
     for process in processes:
         process.prepare(number)
+    for process in processes:
+        process.wait()
     when = time.perf_counter_ns() + LEAD_NS
     for process in processes:
         process.begin(when)
@@ -128,15 +139,27 @@ def compare_levels(name: str, source: Source, folder: Path, effort: Effort) -> d
     return result
 
 
-def ceiling(name: str, source: Source, folder: Path, count: int, effort: Effort, again: bool) -> Spread:
-    """How many times as fast as one process `count` of them are, which have a processor and a share of the images each:
-    what the machine gives to threads that wait for nothing. With `again`, in calls back to back."""
+def shares(work: Work, count: int) -> list[tuple[int, int]] | None:
+    """The images in so many parts with about as many pixels in boxes each; None where one of them would be empty."""
+    sizes = (work.boxes[:, 3:5] - work.boxes[:, 1:3]).prod(axis=1)
+    until = np.cumsum(np.bincount(work.boxes[:, 0], weights=sizes, minlength=len(work.images)))
+    wanted = until[-1] * np.arange(1, count) / count
+    edges = [0, *(int(np.abs(until - pixels).argmin()) + 1 for pixels in wanted), len(work.images)]
+    return None if 0 in np.diff(edges) else list(pairwise(edges))
+
+
+def ceiling(name: str, source: Source, folder: Path, count: int, effort: Effort, again: bool) -> Spread | None:
+    """One process's time over that of `count` processes with a share of the images each: what the machine gives to
+    threads that wait for nothing. With `again`, in calls back to back. None where there are too few images."""
+    parts = shares(CASES[name].make(source), count)
+    if parts is None or count > MOST:
+        return None
     with ExitStack() as stack:
 
-        def process(share: int, shares: int) -> Process:
-            return stack.enter_context(closing(Process(name, source, folder, share=share, shares=shares, again=again)))
+        def process(part: tuple[int, int] | None) -> Process:
+            return stack.enter_context(closing(Process(name, source, folder, share=part, again=again)))
 
-        one, many = [process(0, 1)], [process(i, count) for i in range(count)]
+        one, many = [process(None)], [process(part) for part in parts]
         pairs = interleave(partial(together, many), {"one": partial(together, one)}, effort)
     return pairs["one"].ratio()
 
@@ -148,16 +171,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--draw", choices=("uniform", "loguniform"), required=True)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--share", type=int, required=True)
-    parser.add_argument("--shares", type=int, required=True)
+    parser.add_argument("--share", type=int, nargs=2)
     parser.add_argument("--again", action="store_true")
     options = parser.parse_args()
-    if options.shares > 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[options.share]})
     source = Source(photos.load(options.photos), options.seed, options.draw, options.quick)
     work = CASES[options.case].make(source)
-    edges = [i * len(work.images) // options.shares for i in (options.share, options.share + 1)]
-    trial, run = Trial(work.part(*edges), 0.1, options.seed), fastblur_run(1)
+    if options.share:
+        work = work.part(*options.share)
+    trial, run = Trial(work, 0.1, options.seed), fastblur_run(1)
     result = trial.once(run)
     trial.judge.hold(result)
     print(hashlib.sha256(result.images.tobytes()).hexdigest(), flush=True)

@@ -99,9 +99,9 @@ def layouts(source: Source, effort: Effort) -> dict[str, Variant]:
 
 class Scaling(Variant):
     """The time on several threads, and one thread's over it, pair by pair; and the same ratio of processes that have a
-    processor and a share of the images each, and wait for nothing of each other's."""
+    share of the images each, and wait for nothing of each other's, where there are enough images for that."""
 
-    processes: Spread
+    processes: Spread | None
 
 
 def scaling(source: Source, folder: Path, threads: int, effort: Effort) -> dict[str, Scaling]:

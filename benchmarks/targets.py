@@ -150,7 +150,7 @@ def lines(results: store.Results) -> Iterator[Line]:
     two = sections.get("scaling", {}).get("2", {})
     for name in (f"{case}{calls}" for calls in ("", ", back to back") for case in SCALED):
         if name in two:
-            alone = two[name].get("processes")  # not in older results
+            alone = two[name].get("processes")  # not in all results
             ceiling = f" (two processes: {alone['median']:.3g}x)" if alone else ""
             yield line(f"{name}, two threads over one{ceiling}", "at least", SCALING, two[name]["ratio"])
     layouts = sections.get("layouts", {})

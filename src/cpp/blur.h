@@ -106,7 +106,7 @@ class Blur {
       for (Index x = 0; x < width_; x += tile_) {
         const Index count = smaller(tile_, width_ - x);
         const Item* rows[kPanel];
-        for (Index i = 0; i < kPanel; ++i) rows[i] = pixels_.at(smaller(begin + i, end - 1), x, count, i);
+        for (Index i = 0; i < depth; ++i) rows[i] = pixels_.at(smaller(begin + i, end - 1), x, count, i);
         to_panel<S>(rows, depth, count * channels_, h_.spline ? panel_ : panel_ + x * channels_ * depth,
                     pivot_at<S>(pivot_, x * channels_), pixels_.ahead());
         if (h_.spline) reduce_panel(x, x + count, depth);
@@ -264,7 +264,7 @@ class Blur {
   bool whole_;        // the ring holds all node rows: they are produced in whole panels, else as they are needed
   Ring<float> ring_;  // node rows, filtered along x
 
-  float* panel_ = nullptr;           // 16 rows, transposed
+  float* panel_ = nullptr;           // up to 16 rows, transposed
   float* node_panel_ = nullptr;      // their nodes along x
   float* filtered_panel_ = nullptr;  // those, filtered
   float* node_rows_ = nullptr;       // node rows, filtered both ways

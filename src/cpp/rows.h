@@ -26,6 +26,8 @@ using fastblur::prefetch;
 
 constexpr Index kPanel = 16;  // rows of a panel at most: one vector of the widest instruction set, the same for all
 
+static_assert(kPanel % kLanes == 0, "whole vectors");
+
 constexpr Index smaller(Index a, Index b) { return a < b ? a : b; }
 constexpr Index larger(Index a, Index b) { return a > b ? a : b; }
 constexpr Index padded(Index n, Index unit = kPanel) { return (n + unit - 1) / unit * unit; }
@@ -301,8 +303,8 @@ void reduce(const typename R::Item* const* rows, Index terms, const std::int32_t
     constexpr int n = decltype(vectors)::value;
     constexpr Index bytes = n * kLanes * item;
     // Of a row, the line in which each 64 bytes begin, and the one in which it ends.
-    const Index end = at + n * kLanes < length ? 0 : (length - at) * item - 1;
-    const bool begins = ahead != 0 && (bytes >= kLine || at * item % kLine == 0), ends = ahead != 0 && end > 0;
+    const Index end = at + n * kLanes < length ? -1 : (length - at) * item - 1;
+    const bool begins = ahead != 0 && (bytes >= kLine || at * item % kLine == 0), ends = ahead != 0 && end >= 0;
     typename R::Sum sum[4][n];
     typename R::Total* node = nodes + at;
     const auto vector = [](auto u) FASTBLUR_INLINE_LAMBDA { return decltype(u)::value * kLanes; };

@@ -286,16 +286,13 @@ FASTBLUR_INLINE Ints load_couple(const std::uint8_t* low, const std::uint8_t* hi
 }
 FASTBLUR_INLINE Ints add_products(Ints a, Ints b, Ints sum) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
 
-// The first `count` lanes only; memory beyond them is neither read nor written.
+// The first `count` lanes only; memory beyond them is not read.
 alignas(64) constexpr std::int32_t kFirst[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 FASTBLUR_INLINE __m256i first_lanes(std::ptrdiff_t count) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kFirst + kLanes - count));
 }
 FASTBLUR_INLINE Vec load_part(const float* p, std::ptrdiff_t count) {
   return _mm256_maskload_ps(p, first_lanes(count));
-}
-FASTBLUR_INLINE void store_part(float* p, Vec v, std::ptrdiff_t count) {
-  _mm256_maskstore_ps(p, first_lanes(count), v);
 }
 
 FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
@@ -623,27 +620,32 @@ FASTBLUR_INLINE void transpose(Vec (&v)[kLanes]) {
 
 #endif
 
-#ifndef FASTBLUR_MASKED  // the rest have no masked access: the part of a vector goes through a whole one on the stack
+#ifndef FASTBLUR_MASKED  // without masked access, the part of a vector goes through a whole one on the stack
 FASTBLUR_INLINE void store_words_part(std::uint8_t* p, Words v, std::ptrdiff_t count) {
   std::uint8_t items[kWordLanes];
   store_words(items, v);
   std::memcpy(p, items, static_cast<std::size_t>(count));
 }
-// With `within`, the rows have begun before: a whole vector that ends where they do is read, and moved.
+// With `within`, the rows have begun before: a whole vector that ends where they do is read, and moved down, which a
+// little-endian processor does by a shift.
 FASTBLUR_INLINE Ints load_couple_part(const std::uint8_t* low, const std::uint8_t* high, std::ptrdiff_t count,
                                       bool within) {
   if (count == kLanes) return load_couple(low, high);
   std::uint8_t items[2][kLanes] = {};
-  if constexpr (kLanes == 4 || kLanes == 8)
-    if (within) {
-      using Bits = std::conditional_t<kLanes == 8, std::uint64_t, std::uint32_t>;
-      Bits bits[2];
-      std::memcpy(&bits[0], low + count - kLanes, sizeof(Bits));
-      std::memcpy(&bits[1], high + count - kLanes, sizeof(Bits));
-      for (Bits& b : bits) b >>= 8 * (kLanes - count);
-      std::memcpy(items, bits, sizeof items);
-      return load_couple(items[0], items[1]);
-    }
+#ifndef FASTBLUR_PORTABLE_LANES
+  if (within) {
+    using Bits = std::conditional_t<kLanes == 8, std::uint64_t, std::uint32_t>;
+    static_assert(sizeof(Bits) == kLanes, "a vector of bytes");
+    Bits bits[2];
+    std::memcpy(&bits[0], low + count - kLanes, sizeof(Bits));
+    std::memcpy(&bits[1], high + count - kLanes, sizeof(Bits));
+    for (Bits& b : bits) b >>= 8 * (kLanes - count);
+    std::memcpy(items, bits, sizeof items);
+    return load_couple(items[0], items[1]);
+  }
+#else
+  (void)within;
+#endif
   std::memcpy(items[0], low, static_cast<std::size_t>(count));
   std::memcpy(items[1], high, static_cast<std::size_t>(count));
   return load_couple(items[0], items[1]);
