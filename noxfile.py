@@ -23,6 +23,8 @@ PYTHON = ["src", "tests", "benchmarks", "docs", "examples", "noxfile.py"]
 # may have it: then the tests that need torch are skipped.
 CPU_TORCH = os.environ.get("FASTBLUR_CPU_TORCH", "torch==2.13.0+cpu")
 
+# A process of tests for each processor. Some tests take a thousand times as long as others.
+PYTEST = ("pytest", "--numprocesses=auto", "--dist=worksteal")
 # The matrices of the tests are small: threads of the linear algebra would only wait for each other.
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 
@@ -88,7 +90,7 @@ def tests(session: nox.Session) -> None:
     # The objects of each instruction set are looked at, too.
     build = max(Path("build").glob("cp*"), key=lambda folder: folder.stat().st_mtime).resolve()
     env = {"FASTBLUR_BUILD_DIR": str(build), **ONE_BLAS_THREAD}
-    session.run("pytest", "-m", "not wheel and not simulator", *session.posargs, env=env)
+    session.run(*PYTEST, "-m", "not wheel and not simulator", *session.posargs, env=env)
 
 
 @nox.session
@@ -101,7 +103,7 @@ def isa(session: nox.Session) -> None:
     levels: list[str] = json.loads(str(said).splitlines()[-1])
 
     def test(level: str) -> None:
-        session.run("pytest", "-q", *ISA_TESTS, *session.posargs, env={"FASTBLUR_ISA": level, **ONE_BLAS_THREAD})
+        session.run(*PYTEST, "-q", *ISA_TESTS, *session.posargs, env={"FASTBLUR_ISA": level, **ONE_BLAS_THREAD})
 
     for level in levels:
         test(level)
@@ -137,9 +139,9 @@ def sanitize(session: nox.Session) -> None:
         "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:allocator_may_return_null=1",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     }
-    session.run("pytest", "-q", *(session.posargs or SANITIZED_TESTS), env=env)
+    session.run(*PYTEST, "-q", *(session.posargs or SANITIZED_TESTS), env=env)
     # What reads and writes rows without masks, which the best instruction set may have.
-    session.run("pytest", "-q", *(session.posargs or UNMASKED_TESTS), env={**env, "FASTBLUR_ISA": "baseline"})
+    session.run(*PYTEST, "-q", *(session.posargs or UNMASKED_TESTS), env={**env, "FASTBLUR_ISA": "baseline"})
 
 
 @nox.session
@@ -161,8 +163,8 @@ def cuda(session: nox.Session) -> None:
     """The CUDA kernels without a GPU: in Numba's simulator, and compiled and assembled for real devices."""
     install_fastblur(session, "--group", "test", "--group", "cuda-simulator")
     # The simulator is chosen once per process, so each kind of test has one of its own.
-    session.run("pytest", "-q", "-m", "simulator", "tests/cuda", *session.posargs)
-    session.run("pytest", "-q", "-m", "not simulator", "tests/cuda", *session.posargs)
+    session.run(*PYTEST, "-q", "-m", "simulator", "tests/cuda", *session.posargs)
+    session.run(*PYTEST, "-q", "-m", "not simulator", "tests/cuda", *session.posargs)
 
 
 @nox.session

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from simulated import HostArray, RecordingDriver, SimulatedDriver, set_sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 # Nothing here can run without it.
@@ -33,7 +33,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> RecordingDriver:
 
 
 @pytest.fixture
-def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedDriver:
+def simulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedDriver]:
     """A driver that runs kernels in Numba's simulator, in this process."""
     if importlib.util.find_spec("numba_cuda") is None:
         pytest.skip("numba-cuda is not installed")
@@ -51,7 +51,11 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedDriver:
     monkeypatch.setattr(driver_module, "THREADS", 32)
     driver = SimulatedDriver()
     monkeypatch.setattr(backend, "get_driver", lambda: driver)
-    return driver
+    # Numba polls its threads, and would keep the interpreter's lock from them for 5 ms at a time.
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield driver
+    sys.setswitchinterval(interval)
 
 
 @pytest.fixture
