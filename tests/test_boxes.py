@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from oracle import bits, check
 
 import fastblur
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROWS = [(3.0, 4.0, 20.0, 17.0), (10.5, 0.25, 39.0, 29.0), (-5.0, 20.0, 12.0, 99.0)]
 Image = npt.NDArray[np.uint8]
@@ -74,6 +77,50 @@ def test_whole_numbers(image: Image, dtype: str) -> None:
     rows = [(3, 4, 20, 17), (0, 0, 40, 30)]
     expected = fastblur.gaussian_blur(image, rows, 3)
     assert bits(fastblur.gaussian_blur(image, np.array(rows, dtype), 3)) == bits(expected)
+
+
+class ListOfItsOwn(list):  # type: ignore[type-arg]
+    """NumPy takes it as it takes lists."""
+
+
+LAST_NUMBERS = [17, 17.5, True, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63), -(2**63) - 1, 10**400, math.nan, math.inf]
+OTHERS = [None, "7", 1j, [], [17.0], (17,), np.float32(17.1), np.int8(17), np.array([17.0]), np.array([17.0, 3.0])]
+
+
+@pytest.mark.parametrize("of_images", [False, True])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        *([[3, 4.5, 20, 17], [1, 2, 30, last]] for last in (*LAST_NUMBERS, *OTHERS)),
+        *([[1, 2, 30, last], [3, 4, 20, 17]] for last in (*LAST_NUMBERS, *OTHERS)),
+        *([[0, 1, 2, 30, last]] for last in LAST_NUMBERS),
+        [[True, True, True, True]],
+        [[1, 2, 30], [3, 4, 20, 17]],
+        [[1, 2, 30, 20], [3, 4, 20]],
+        [[1, 2, 30, 20], [], [3, 4, 20, 17]],
+        [[1, 2, 30, 20], 5],
+        [5, [1, 2, 30, 20]],
+        [[1, 2, 30, 20], None],
+        [[1, 2, 30, 20], np.array([3, 4, 20, 17])],
+        [1, 2, 30, 20],
+        [[]],
+    ],
+)
+def test_lists_are_what_numpy_makes_of_them(image: Image, rows: Any, of_images: bool) -> None:
+    """Python's own numbers are read without NumPy, to the same boxes, strengths and errors."""
+
+    def outcome(kind: Callable[[Any], Any]) -> Any:
+        boxes = kind([kind(row) if isinstance(row, list) else row for row in rows])
+        values = kind([row[-1] if isinstance(row, list) and row else 3 for row in rows])
+        try:
+            return [
+                bits(fastblur.pixelate(image, [boxes] if of_images else boxes, 3)),
+                bits(fastblur.pixelate(image, [(0, 0, 40, 30)] * len(rows), values)),
+            ]
+        except (TypeError, ValueError) as error:
+            return type(error), str(error)
+
+    assert outcome(list) == outcome(tuple) == outcome(ListOfItsOwn)
 
 
 def test_a_single_image_is_image_zero(image: Image) -> None:

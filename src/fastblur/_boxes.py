@@ -151,6 +151,9 @@ def _concatenated(entries: list[Reals]) -> Rows:
 def _real_array(value: Any, name: str, to_host: ToHost) -> Reals:
     if type(value) is np.ndarray and value.dtype.kind in "iuf":
         return value
+    numbers = _core.array_of_numbers(value)
+    if numbers is not None:
+        return numbers
     if getattr(value, "requires_grad", False):
         raise TypeError(f"{name} is a tensor with requires_grad=True; accepted: one without, such as {name}.detach()")
     if isinstance(value, (list, tuple)) and value and hasattr(value[0], "detach"):
