@@ -114,10 +114,14 @@ bool read_number(PyObject* number, double& value) {
 // Python numbers, or equally long rows of them, as float64 of shape (K,) or (K, length). None for everything else, for
 // NumPy to take or to refuse: it is general, and 16 times as slow for 100,000 lists of four.
 py::object array_of_numbers(const py::object& given) {
-#ifndef Py_GIL_DISABLED  // another thread might change the lists meanwhile
+#ifdef Py_GIL_DISABLED
+  constexpr bool lists_may_change = true;  // by another thread, while they are read here
+#else
+  constexpr bool lists_may_change = false;
+#endif
   PyObject* whole = given.ptr();
   PyObject** items = items_of(whole);
-  if (!items || PySequence_Fast_GET_SIZE(whole) == 0) return py::none();
+  if (lists_may_change || !items || PySequence_Fast_GET_SIZE(whole) == 0) return py::none();
   const bool nested = items_of(items[0]) != nullptr;
   PyObject** rows = nested ? items : &whole;
   const Index count = nested ? PySequence_Fast_GET_SIZE(whole) : 1, length = PySequence_Fast_GET_SIZE(rows[0]);
@@ -130,9 +134,6 @@ py::object array_of_numbers(const py::object& given) {
       if (!read_number(row[j], *out++)) return py::none();
   }
   return std::move(numbers);
-#else
-  return py::none();
-#endif
 }
 
 Column column_of(const Doubles& values, bool relative) { return {values.data(), values.size(), relative}; }

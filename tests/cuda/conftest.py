@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from simulated import HostArray, RecordingDriver, SimulatedDriver, set_sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 # Nothing here can run without it.
@@ -33,7 +33,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> RecordingDriver:
 
 
 @pytest.fixture
-def simulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedDriver]:
+def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedDriver:
     """A driver that runs kernels in Numba's simulator, in this process."""
     if importlib.util.find_spec("numba_cuda") is None:
         pytest.skip("numba-cuda is not installed")
@@ -43,19 +43,18 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedDriver]:
 
     if not config.ENABLE_CUDASIM:
         pytest.skip("Numba was imported without its simulator")
+    from light_threads import use_light_threads
+
     from fastblur.cuda import backend
     from fastblur.cuda import driver as driver_module
 
-    # The simulator spends its time on threads; the kernels take any number of whole warps.
+    use_light_threads(monkeypatch)
+    # Time goes by threads, and the kernels take any number of whole warps.
     set_sizes(monkeypatch, threads=32)
     monkeypatch.setattr(driver_module, "THREADS", 32)
     driver = SimulatedDriver()
     monkeypatch.setattr(backend, "get_driver", lambda: driver)
-    # Numba polls its threads, and would keep the interpreter's lock from them for 5 ms at a time.
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield driver
-    sys.setswitchinterval(interval)
+    return driver
 
 
 @pytest.fixture
