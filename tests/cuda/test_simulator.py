@@ -101,6 +101,15 @@ def test_direct(
     check(image, result, box, exact, "direct")
 
 
+@pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize("sigma", [40.0, 90.0])
+def test_direct_rows_longer_than_a_tile(noise: Noise, sigma: float) -> None:
+    """Several tiles, and for each several pieces of the continued row, which pass through the same shared memory."""
+    image = noise((2, 300), "float32")
+    result = in_place(image, fastblur.gaussian_blur, [(0, 0, 300, 2)], sigma, method="direct")
+    check(image, result, (0, 0, 300, 2), reference.gaussian_blur(image, (0, 0, 300, 2), sigma), "direct")
+
+
 @pytest.mark.parametrize("method", ["auto", "direct"])
 def test_absurd_sigma_is_the_mean_of_the_continued_row(noise: Noise, method: str) -> None:
     """A kernel of 8e9 taps, folded without touching each of them."""
