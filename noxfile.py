@@ -162,7 +162,7 @@ def wheel(session: nox.Session) -> None:
 def cuda(session: nox.Session) -> None:
     """The CUDA kernels without a GPU: in Numba's simulator, and compiled and assembled for real devices."""
     install_fastblur(session, "--group", "test", "--group", "cuda-simulator")
-    # The simulator is chosen once per process, so each kind of test has one of its own.
+    # The simulator is chosen once per process, so each kind of test has processes of its own.
     session.run(*PYTEST, "-q", "-m", "simulator", "tests/cuda", *session.posargs)
     session.run(*PYTEST, "-q", "-m", "not simulator", "tests/cuda", *session.posargs)
 

@@ -109,18 +109,18 @@ OTHERS = [None, "7", 1j, [], [17.0], (17,), np.float32(17.1), np.int8(17), np.ar
 def test_lists_are_what_numpy_makes_of_them(image: Image, rows: Any, of_images: bool) -> None:
     """Python's own numbers are read without NumPy, to the same boxes, strengths and errors."""
 
-    def outcome(kind: Callable[[Any], Any]) -> Any:
-        boxes = kind([kind(row) if isinstance(row, list) else row for row in rows])
-        values = kind([row[-1] if isinstance(row, list) and row else 3 for row in rows])
+    def outcome(boxes: Any, values: Any) -> Any:
         try:
-            return [
-                bits(fastblur.pixelate(image, [boxes] if of_images else boxes, 3)),
-                bits(fastblur.pixelate(image, [(0, 0, 40, 30)] * len(rows), values)),
-            ]
+            return bits(fastblur.pixelate(image, boxes, values))
         except (TypeError, ValueError) as error:
             return type(error), str(error)
 
-    assert outcome(list) == outcome(tuple) == outcome(ListOfItsOwn)
+    def outcomes(kind: Callable[[Any], Any]) -> Any:
+        boxes = kind([kind(row) if isinstance(row, list) else row for row in rows])
+        values = kind([row[-1] if isinstance(row, list) and row else 3 for row in rows])
+        return outcome([boxes] if of_images else boxes, 3), outcome([(0, 0, 40, 30)] * len(rows), values)
+
+    assert outcomes(list) == outcomes(tuple) == outcomes(ListOfItsOwn)
 
 
 def test_a_single_image_is_image_zero(image: Image) -> None:

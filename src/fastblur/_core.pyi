@@ -14,7 +14,8 @@ def image_sizes(views: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]: ...
 # The first value that is not finite, or not positive or at least not negative; None where all are good.
 def first_bad(column: npt.NDArray[Any], positive: bool) -> int | None: ...
 
-# A list or tuple of Python's own floats and ints, or of equally long lists or tuples of them; None for anything else.
+# A list or tuple of Python's own floats and ints, or of equally long lists or tuples of them, as float64. None for
+# anything else, for empty ones and ints beyond int64, and for all on a Python without the GIL.
 def array_of_numbers(given: Any) -> npt.NDArray[np.float64] | None: ...
 
 # `coordinates` are (K, 4) with `image_index`, or None: all belong to image 0; or (K, 5) with the image index first.

@@ -37,6 +37,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedDriver:
     """A driver that runs kernels in Numba's simulator, in this process."""
     if importlib.util.find_spec("numba_cuda") is None:
         pytest.skip("numba-cuda is not installed")
+    pytest.importorskip("greenlet")
     if "numba" not in sys.modules:
         os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
     from numba import config
@@ -49,7 +50,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedDriver:
     from fastblur.cuda import driver as driver_module
 
     use_light_threads(monkeypatch)
-    # Time goes by threads, and the kernels take any number of whole warps.
+    # The simulator spends its time on threads; the kernels take any number of whole warps.
     set_sizes(monkeypatch, threads=32)
     monkeypatch.setattr(driver_module, "THREADS", 32)
     driver = SimulatedDriver()
