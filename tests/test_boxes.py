@@ -123,6 +123,11 @@ def test_lists_are_what_numpy_makes_of_them(image: Image, rows: Any, of_images: 
     assert outcomes(list) == outcomes(tuple) == outcomes(ListOfItsOwn)
 
 
+def test_ragged_lists_are_refused_before_memory_is_asked_for(image: Image) -> None:
+    with pytest.raises(ValueError, match="boxes cannot be made an array"):
+        fastblur.fill(image, [[0.0] * 10**6] + [[]] * 10**6, 1)
+
+
 def test_a_single_image_is_image_zero(image: Image) -> None:
     rows = [(0, *row) for row in ROWS]
     assert bits(fastblur.gaussian_blur(image, rows, 3)) == bits(fastblur.gaussian_blur(image, ROWS, 3))

@@ -125,14 +125,13 @@ std::optional<Doubles> array_of_numbers(const py::object& given) {
   const bool nested = items_of(items[0]) != nullptr;
   PyObject** rows = nested ? items : &whole;
   const Index count = nested ? PySequence_Fast_GET_SIZE(whole) : 1, length = PySequence_Fast_GET_SIZE(rows[0]);
+  const auto fits = [&](PyObject* row) { return items_of(row) && PySequence_Fast_GET_SIZE(row) == length; };
+  if (!std::all_of(rows, rows + count, fits)) return std::nullopt;  // before memory for all of them is asked for
   Doubles numbers(nested ? std::vector<Index>{count, length} : std::vector<Index>{length});
   double* out = numbers.mutable_data();
-  for (Index i = 0; i < count; ++i) {
-    PyObject** row = items_of(rows[i]);
-    if (!row || PySequence_Fast_GET_SIZE(rows[i]) != length) return std::nullopt;
+  for (Index i = 0; i < count; ++i)
     for (Index j = 0; j < length; ++j)
-      if (!read_number(row[j], *out++)) return std::nullopt;
-  }
+      if (!read_number(items_of(rows[i])[j], *out++)) return std::nullopt;
   return numbers;
 }
 
